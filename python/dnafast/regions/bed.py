@@ -173,7 +173,7 @@ class _Lines:
 
     def letter_at(self, begin: Positions) -> NDArray[np.uint8]:
         """The byte at each position; any byte for a position at the end of the file."""
-        return self.letter_at(begin)
+        return self.letters[np.minimum(begin, self.letters.size - 1)]
 
     def fail(self, row: int, message: str) -> NoReturn:
         raise ValueError(f"{self.path}, line {self.number[row]}: {message}")
