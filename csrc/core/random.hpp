@@ -5,19 +5,19 @@
 
 namespace dnafast {
 
-// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): a bijection of the
-// counter under the key, without state, so that a draw depends on nothing but what it is asked for.
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011): a bijection of
+// the counter under the key, without state, so that a draw depends on nothing but what it is asked for.
 std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);
 
 // What a draw is for. The numbers are part of every result: never reuse or change one.
 enum class Purpose : std::uint32_t {
-  shuffle = 1,           // order of the windows in an epoch
-  jitter = 2,            // shift of a window
-  strand = 3,            // reverse complement of a window
-  candidates = 4,        // order in which allowed starts are tried as negatives
-  candidate_rank = 5,    // rank of an allowed start among those of its kind
-  spare_rank = 6,        // the same, where a negative stands in for another contig's
-  negative_strand = 7,   // which negatives get which strand
+  shuffle = 1,          // order of the windows in an epoch
+  jitter = 2,           // shift of a window
+  strand = 3,           // reverse complement of a window
+  candidates = 4,       // order in which allowed starts are tried as negatives
+  candidate_rank = 5,   // rank of an allowed start among those of its kind
+  spare_rank = 6,       // the same, where a negative stands in for another contig's
+  negative_strand = 7,  // which negatives get which strand
 };
 
 // 64 random bits, a pure function of the four. Epochs are told apart by their low 32 bits.
@@ -29,8 +29,8 @@ inline std::uint64_t below(std::uint64_t bits, std::uint64_t n) {
   return static_cast<std::uint64_t>((static_cast<Wide>(bits) * n) >> 64);
 }
 
-// A random permutation of [0, size) that needs no table: a keyed Feistel network over the next power of two, walked along
-// its cycle until it comes back below size (fewer than two steps on average).
+// A random permutation of [0, size) that needs no table: a keyed Feistel network over the next power of two, walked
+// along its cycle until it comes back below size (fewer than two steps on average).
 class Permutation {
  public:
   Permutation(std::uint64_t size, std::uint64_t seed, std::uint64_t epoch, Purpose purpose);
