@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dnafast.regions import common_contigs
+from dnafast.regions import Regions, common_contigs, overlap_mask
+from dnafast.regions.placing import place
 
 if TYPE_CHECKING:
     import pandas
@@ -134,3 +135,182 @@ class Windows:
                 "source": self.source,
             }
         )
+
+
+class GenomeLike(Protocol):
+    """What windows need of a genome."""
+
+    @property
+    def contigs(self) -> Mapping[str, int]:
+        """Contigs, name to length, in order."""
+
+    def composition(self, windows: Windows, threads: int | None = None) -> NDArray[np.uint32]:
+        """Per window: G+C, unknown (N and beyond the contig) and soft-masked bases, uint32 (N, 3)."""
+
+
+def windows(
+    regions: Regions,
+    length: int,
+    genome: GenomeLike,
+    at: Literal["summit", "centre"] = "summit",
+    edge: Literal["drop", "pad", "error"] = "drop",
+    jitter: int = 0,
+    max_n: float = 0.0,
+    outside: Literal["error", "drop"] = "error",
+    *,
+    exclude: Regions | None = None,
+    contigs: Sequence[str] | None = None,
+) -> Windows:
+    """Cut one window out of each region, in the order of the regions.
+
+    A window with centre c starts at c - length // 2, so it holds as many bases before c as from c on, or one more
+    from c on where the length is odd. The centre is the summit, or (start + end) // 2.
+
+    Args:
+        regions: R regions; their strands become those of the windows.
+        length: bases in each window.
+        genome: a `Genome` (its `contigs` and `composition` are used).
+        at: "summit", or "centre"; a region without a summit is cut at its centre and counted (`summit_missing`).
+        edge: what to do with a window that reaches beyond its contig: drop it, keep it (the bases beyond read N), or
+            raise. With `jitter`, a window counts as wide as jitter can move it.
+        jitter: bases that a loader may move a window to either side; every such draw keeps to `edge` and `max_n`.
+        max_n: largest fraction of unknown bases in a window. Bases beyond the contig do not count here.
+        outside: what to do when half of the regions or more do not lie on the genome, see `dnafast.regions.locate`.
+        exclude: regions that no window may touch, jitter included; say, the assembly's blacklist.
+        contigs: names of the contigs to use; all of them by default.
+
+    Returns:
+        Windows with `contigs` those of the genome, `source` the row in `regions`, and `flow`: regions `read`, left
+        out as `outside` the genome, on `other_contigs`, `excluded`, at an `edge`, for unknown bases (`N`) and as a
+        `duplicate` of a stronger one (summits closer than half a window: the larger signal wins, then the larger
+        score, then the first), `used`, and those in `summit_missing`.
+
+    Raises:
+        ValueError: an argument that makes no sense, a region beyond the edge (edge="error"), half of the regions not
+            on the genome, or no window left.
+    """
+    _check_options(length, at, edge, jitter, max_n)
+    flow = dict.fromkeys(
+        ("read", "outside", "other_contigs", "excluded", "edge", "N", "duplicate", "used", "summit_missing"), 0
+    )
+    flow["read"] = len(regions)
+    located, counts, source = place(regions, genome.contigs, outside)
+    flow["outside"] = counts["unknown_contig"] + counts["past_end"]
+    if contigs is not None:
+        missing = [name for name in contigs if name not in genome.contigs]
+        if missing:
+            raise ValueError(f"contigs names {missing[0]!r}, but the genome has {_shown(list(genome.contigs))}")
+        chosen = np.isin(np.array(located.contigs, dtype=object), list(contigs))[located.contig]
+        flow["other_contigs"] = int((~chosen).sum())
+        located, source = located[chosen], source[chosen]
+    centre, flow["summit_missing"] = centres(located, at)
+    table = Windows(located.contigs, located.contig, centre - length // 2, located.strand, length, source)
+
+    steps: dict[str, Callable[[NDArray[np.int64]], NDArray[np.bool_]]] = {
+        "excluded": lambda rows: _untouched(table[rows], exclude, jitter),
+        "edge": lambda rows: _inside(table[rows], genome, edge, jitter),
+        "N": lambda rows: _known(table[rows], genome, jitter, max_n),
+        "duplicate": lambda rows: strongest(located[rows], centre[rows], length),
+    }
+    rows = np.arange(len(table))
+    for step, keep in steps.items():
+        kept = rows[keep(rows)]
+        flow[step] = rows.size - kept.size
+        rows = kept
+    flow["used"] = rows.size
+    if len(regions) and not rows.size:
+        losses = ", ".join(f"{step} {n}" for step, n in flow.items() if n and step not in ("read", "summit_missing"))
+        raise ValueError(f"no window is left of the {len(regions)} regions of {regions.path or 'the table'}: {losses}")
+    return replace(table[rows], flow=flow)
+
+
+def _check_options(length: int, at: str, edge: str, jitter: int, max_n: float) -> None:
+    if length < 1:
+        raise ValueError(f"length must be at least 1, not {length}")
+    if at not in ("summit", "centre"):
+        raise ValueError(f"at must be 'summit' or 'centre', not {at!r}")
+    if edge not in ("drop", "pad", "error"):
+        raise ValueError(f"edge must be 'drop', 'pad' or 'error', not {edge!r}")
+    if jitter < 0:
+        raise ValueError(f"jitter must not be negative, but is {jitter}")
+    if not 0 <= max_n <= 1:
+        raise ValueError(f"max_n must be a fraction from 0 to 1, not {max_n}")
+
+
+def _shown(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def centres(regions: Regions, at: str) -> tuple[NDArray[np.int64], int]:
+    """Where windows are centred, int64 (N,), and how many regions were to be cut at a summit but have none."""
+    middle = (regions.start + regions.end) // 2
+    if at == "centre":
+        return middle, 0
+    missing = regions.summit < 0
+    return np.where(missing, middle, regions.summit), int(missing.sum())
+
+
+def _widened(table: Windows, jitter: int) -> Windows:
+    return replace(table, start=table.start - jitter, length=table.length + 2 * jitter) if jitter else table
+
+
+def _untouched(table: Windows, exclude: Regions | None, jitter: int) -> NDArray[np.bool_]:
+    if exclude is None:
+        return np.ones(len(table), dtype=np.bool_)
+    return ~overlap_mask(_widened(table, jitter), exclude)
+
+
+def _inside(table: Windows, genome: GenomeLike, edge: str, jitter: int) -> NDArray[np.bool_]:
+    wide = _widened(table, jitter)
+    contig_length = np.array(list(genome.contigs.values()), dtype=np.int64)[wide.contig]
+    inside = (wide.start >= 0) & (wide.end <= contig_length)
+    if edge == "error" and not inside.all():
+        row = int(np.argmin(inside))
+        raise ValueError(
+            f"window {wide.contigs[wide.contig[row]]}:{wide.start[row]}-{wide.end[row]} (row {wide.source[row]} of the "
+            f"regions, jitter {jitter}) reaches beyond its contig of {contig_length[row]} bases; "
+            "edge='drop' leaves such windows out, edge='pad' fills them with N"
+        )
+    return np.ones(len(table), dtype=np.bool_) if edge == "pad" else inside
+
+
+def _known(table: Windows, genome: GenomeLike, jitter: int, max_n: float) -> NDArray[np.bool_]:
+    if max_n >= 1:
+        return np.ones(len(table), dtype=np.bool_)
+    # What the widened window holds is never less than what a draw can hold.
+    wide = _widened(table, jitter)
+    contig_length = np.array(list(genome.contigs.values()), dtype=np.int64)[wide.contig]
+    beyond = np.minimum(np.maximum(-wide.start, 0) + np.maximum(wide.end - contig_length, 0), wide.length)
+    unknown = genome.composition(wide)[:, 1].astype(np.int64) - beyond
+    known: NDArray[np.bool_] = unknown <= max_n * table.length
+    return known
+
+
+def strongest(regions: Regions, centre: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
+    """Thin out crowds: going from the strongest region down, keep each whose centre has no kept one too near.
+
+    Too near is closer than half of `length`, on the same contig. Stronger is the larger signal, then the larger
+    score, then the earlier row.
+
+    Returns:
+        bool (N,), the regions to keep.
+    """
+    order = np.lexsort((centre, regions.contig))
+    # One axis on which different contigs are farther apart than a window.
+    apart = int(centre.max(initial=0)) - int(centre.min(initial=0)) + length
+    position = (centre + regions.contig.astype(np.int64) * apart)[order]
+    reach = (length - 1) // 2  # the largest whole distance that is below half of the length
+    first = np.searchsorted(position, position - reach, side="left")
+    behind = np.searchsorted(position, position + reach, side="right")
+    alive = np.ones(len(regions), dtype=np.bool_)
+    signal = np.nan_to_num(regions.signal, nan=-np.inf)[order]
+    score = np.nan_to_num(regions.score, nan=-np.inf)[order]
+    crowded = np.flatnonzero(behind - first > 1)
+    by_strength = crowded[np.lexsort((order[crowded], -score[crowded], -signal[crowded]))]
+    for at in by_strength.tolist():
+        if alive[at]:
+            alive[first[at] : behind[at]] = False
+            alive[at] = True
+    keep = np.empty(len(regions), dtype=np.bool_)
+    keep[order] = alive
+    return keep

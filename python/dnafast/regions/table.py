@@ -1,19 +1,36 @@
-"""Regions of a genome: a column table of intervals, and the sweeps over it.
-
-Coordinates are 0-based and half-open throughout.
-"""
+"""Regions of a genome: a column table of intervals. Coordinates are 0-based and half-open throughout."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     import pandas
+
+
+class Intervals(Protocol):
+    """What the sweeps read of a table: `Regions`, and windows of one length, have it."""
+
+    @property
+    def contigs(self) -> tuple[str, ...]:
+        """Names of the contigs."""
+
+    @property
+    def contig(self) -> NDArray[np.int32]:
+        """int32 (N,), index into `contigs`."""
+
+    @property
+    def start(self) -> NDArray[np.int64]:
+        """int64 (N,), 0-based."""
+
+    @property
+    def end(self) -> NDArray[np.int64]:
+        """int64 (N,), exclusive."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,17 +139,12 @@ class Regions:
     def concatenate(tables: Sequence[Regions]) -> Regions:
         """Put tables under one another; contigs keep the order of their first appearance."""
         contigs, indices = common_contigs([(table.contigs, table.contig) for table in tables])
+        columns: dict[str, Any] = {}
+        for name in _COLUMNS[1:]:
+            columns[name] = np.concatenate([getattr(table, name) for table in tables] or [[]])
         paths = {table.path for table in tables}
-        return Regions.from_arrays(
-            contigs,
-            np.concatenate([*indices, np.empty(0, np.int32)]),
-            **{
-                name: np.concatenate([getattr(table, name) for table in tables]) if tables else np.empty(0)
-                for name in _COLUMNS
-                if name != "contig"
-            },
-            path=paths.pop() if len(paths) == 1 else None,
-        )
+        columns["path"] = paths.pop() if len(paths) == 1 else None
+        return Regions.from_arrays(contigs, np.concatenate([*indices, np.empty(0, np.int32)]), **columns)
 
     def to_pandas(self) -> pandas.DataFrame:
         """The table as a DataFrame with the columns contig, start, end, name, score, strand, signal, summit.

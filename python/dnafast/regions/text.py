@@ -1,0 +1,41 @@
+"""The bytes of a text file, plain or compressed."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from os import PathLike
+from pathlib import Path
+
+
+def read_bytes(path: str | PathLike[str]) -> bytes:
+    """The content of a plain, gzip or bgzip text file, told apart by its first two bytes.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a folder, an empty file, broken or cut-off compression, or bytes that are no UTF-8 text.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise ValueError(f"{path} is a folder, not a file")
+    if not file.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    content = file.read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        try:
+            content = gzip.decompress(content)
+        except EOFError:
+            raise ValueError(f"{path} is truncated: its compressed data end too early") from None
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"{path} has broken gzip data: {error}") from None
+    if not content.strip():
+        raise ValueError(f"{path} is empty")
+    if b"\0" in content:
+        raise ValueError(f"{path} is a binary file, but text (plain, gzip or bgzip) is wanted")
+    if not content.isascii():
+        try:
+            content.decode()
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            raise ValueError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is no UTF-8 text") from None
+    return content.removeprefix(b"\xef\xbb\xbf")
