@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from dnafast.encoding import BaseCodes
 from dnafast.genome import Genome
 from dnafast.records import checksum, write_bytes
+from dnafast.splitting import PARTS
 from dnafast.windowing import Windows
 
-PARTS = ("train", "valid", "test")
 # Bootstrap draws whole stretches of the genome, since neighbouring windows are not independent (1 Mb as in design);
 # with fewer blocks than this in the test part an interval means little, so blocks are made smaller.
 BLOCK_BASES = 1_000_000

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dnafast.bench.dataset import PARTS, Dataset, Flow, genome_blocks, unique_names
+from dnafast.bench.dataset import Dataset, Flow, genome_blocks, unique_names
 from dnafast.bench.measure import Meter
 from dnafast.bench.options import BenchOptions
 from dnafast.genome import Genome
 from dnafast.labelling import union_sites
 from dnafast.negatives import sample_negatives
 from dnafast.regions import Regions, default_contigs, locate, read_bed
-from dnafast.splitting import Split, split
+from dnafast.splitting import PARTS, Split, split
 from dnafast.windowing import Windows, windows
 
 DEFAULT_LENGTH = 600
@@ -161,8 +161,3 @@ def _genome_notes(options: BenchOptions, genome: Genome) -> list[str]:
 
 def _name(options: BenchOptions, fasta: Path, tasks: Sequence[str]) -> str:
     return tasks[0] if len(tasks) == 1 else fasta.name.split(".")[0]
-
-
-def parts_of(part_column: NDArray[np.object_]) -> dict[str, int]:
-    """Rows in each part."""
-    return {part: int((part_column == part).sum()) for part in PARTS}

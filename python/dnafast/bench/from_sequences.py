@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dnafast.bench.dataset import PARTS, Dataset, Flow, genome_blocks
+from dnafast.bench.dataset import Dataset, Flow, genome_blocks
 from dnafast.bench.measure import Meter
 from dnafast.bench.options import BenchOptions
 from dnafast.genome import Genome
 from dnafast.regions import Regions
 from dnafast.sequences import read_fasta, read_table
-from dnafast.splitting import split_sequences
+from dnafast.splitting import PARTS, Split, split_sequences
 from dnafast.windowing import Windows
 
 
@@ -56,7 +58,9 @@ def from_table(options: BenchOptions, path: Path, meter: Meter) -> Dataset:
     """A data set of one task from a table of sequences, labels and, where it has one, their parts."""
     with meter.phase("index", "data"):
         table = read_table(path)
-    source = np.where(table.labels == 1, "positive", "negative").astype(object)
+    labels = table.labels
+    assert labels is not None, "read_table always gives labels"
+    source = np.where(labels == 1, "positive", "negative").astype(object)
     flow = Flow()
     for kind in ("positive", "negative"):
         flow.add("read", int((source == kind).sum()), kind)
@@ -67,7 +71,7 @@ def from_table(options: BenchOptions, path: Path, meter: Meter) -> Dataset:
         name=name,
         task=name,
         letters=table.letters,
-        labels=table.labels,
+        labels=labels,
         source=source,
         flow=flow,
         coordinates=table.coordinates,
@@ -86,7 +90,7 @@ def assemble(
     source: NDArray[np.object_],
     flow: Flow,
     coordinates: Regions | None = None,
-    part: NDArray[np.object_] | None = None,
+    part: Sequence[str] | None = None,
     simulated: bool = False,
 ) -> Dataset:
     """Sequences as a data set: each a contig of its own, parts as given or by coordinates or shared words.
@@ -97,7 +101,7 @@ def assemble(
         source: (N,) how each came here.
         flow: what was read.
         coordinates: where on a genome each lies, if that is known.
-        part: (N,) "train", "valid" or "test", if the data say so.
+        part: N names of parts, if the data say so.
     """
     n, length = letters.shape
     with meter.phase("window", "data"):
@@ -105,14 +109,16 @@ def assemble(
         genome = Genome.from_sequences(letters, names=names)
         stranded = options.strand != "unstranded"
         table = Windows.from_arrays(names, np.arange(n), np.zeros(n), length, strand=1 if stranded else 0)
-        split = split_sequences(letters, coordinates, labels, part=part, test=options.test, valid=options.valid)
+        split = Split.from_column(part) if part is not None else _split(options, letters, labels, coordinates)
         dropped = int((split.part == "dropped").sum())
         if dropped:
             flow.add("border between parts", dropped)
         for kind in dict.fromkeys(source):
             for one in PARTS:
                 flow.add("used", int(((split.part == one) & (source == kind)).sum()), kind, one)
-        if coordinates is None:
+        if part is not None:
+            group, unit = split.group, "sequences"
+        elif coordinates is None:
             group, unit = split.group, "groups of sequences that share words"
         else:
             placed = Windows.from_arrays(coordinates.contigs, coordinates.contig, coordinates.start, length)
@@ -126,7 +132,7 @@ def assemble(
         windows=table[kept],
         labels=labels[kept, None],
         tasks=(task,),
-        part=split.part[kept],
+        part=split.part[kept].astype(object),
         group=group[kept],
         source=source[kept],
         stranded=stranded,
@@ -134,4 +140,16 @@ def assemble(
         flow=flow,
         split=split.description,
         notes=(f"Intervals come from a bootstrap over {unit}.",),
+        warnings=split.warnings,
     )
+
+
+def _split(
+    options: BenchOptions, letters: NDArray[np.uint8], labels: NDArray[np.int8], coordinates: Regions | None
+) -> Split:
+    with warnings.catch_warnings():
+        # What is odd about the split stands in its warnings, which the report shows.
+        warnings.simplefilter("ignore", UserWarning)
+        return split_sequences(
+            letters, coordinates, labels, test=options.test or None, valid=options.valid or None
+        )

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dnafast.bench.dataset import PARTS, Dataset, Flow
+from dnafast.bench.dataset import Dataset, Flow
 from dnafast.bench.measure import Meter
 from dnafast.bench.options import BenchOptions
 from dnafast.genome import Genome
 from dnafast.regions import map_contigs
+from dnafast.splitting import PARTS
 from dnafast.windowing import Windows
 
 _COLUMNS = ("#contig", "start", "end", "strand", "split", "group", "source")

@@ -157,10 +157,6 @@ def check(options: BenchOptions) -> None:
         raise ValueError(f"--seeds {options.seeds[0]} must be at least 1: how many seeds")
     if len(set(options.seeds)) != len(options.seeds) or min(options.seeds) < 0:
         raise ValueError(f"--seeds {' '.join(map(str, options.seeds))} must be distinct and not negative")
-    if options.test and not options.valid:
-        raise ValueError("--test needs --valid as well: the part that chooses epoch and threshold")
-    if options.valid and not options.test:
-        raise ValueError("--valid needs --test as well: the part that is scored once")
 
 
 Command = Annotated[BenchOptions, tyro.conf.FlagCreatePairsOff]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dnafast import metrics, models
 from dnafast.bench import measure
 from dnafast.bench.contestants import Contestant
-from dnafast.bench.dataset import PARTS, Dataset
+from dnafast.bench.dataset import Dataset
 from dnafast.bench.measure import GpuMonitor, Memory, Meter, latency_and_throughput
 from dnafast.encoding import BaseCodes
 from dnafast.evaluate import predict, save_weights
@@ -22,6 +22,7 @@ from dnafast.loader import Loader
 from dnafast.models import Network
 from dnafast.models.floors import FLOORS
 from dnafast.records import run_id, write_csv, write_npz
+from dnafast.splitting import PARTS
 from dnafast.train import Progress, TrainConfig, train
 
 # Columns of runs.csv: the figures of design section 7, then what the report needs besides.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dnafast.bench.dataset import PARTS, Dataset, Flow, genome_blocks
+from dnafast.bench.dataset import Dataset, Flow, genome_blocks
 from dnafast.bench.from_sequences import assemble
 from dnafast.bench.measure import Meter
 from dnafast.bench.options import BenchOptions
@@ -12,7 +12,7 @@ from dnafast.genome import Genome
 from dnafast.negatives import sample_negatives
 from dnafast.recipes import Recipe
 from dnafast.regions import Regions
-from dnafast.splitting import split
+from dnafast.splitting import PARTS, part_of, split
 from dnafast.synthetic import WINDOW, SimulatedRegions, simulate_genome, simulate_promoters
 from dnafast.windowing import Windows, windows
 
@@ -28,13 +28,13 @@ def _open_regions(options: BenchOptions, recipe: Recipe, meter: Meter) -> Datase
     """Windows around the peaks against decoys (the same motifs, wrongly arranged) and plain background."""
     made = simulate_genome(_SEED, n_positives=recipe.genome_sites, length=options.length or WINDOW)
     with meter.phase("index", "data"):
-        genome = Genome.from_sequences(list(made.contigs.values()), names=list(made.contigs))
+        genome = Genome.from_sequences([row.tobytes() for row in made.contigs.values()], names=list(made.contigs))
     with meter.phase("window", "data"):
         peaks, decoys = _regions(made.peaks), _regions(made.decoys)
         positives = windows(peaks, length=made.window, genome=genome)
         near_misses = windows(decoys, length=made.window, genome=genome)
         parts = split(positives, test=options.test or None, valid=options.valid or None, genome=genome)
-        decoy_parts = parts.assign(near_misses)
+        decoy_parts = part_of(_as_regions(near_misses), parts.intervals)
         flow = Flow()
         flow.add_all(positives.flow, kind="open")
         flow.add_all(near_misses.flow, kind="closed, decoy")
@@ -95,6 +95,10 @@ def _promoters(options: BenchOptions, recipe: Recipe, meter: Meter) -> Dataset:
         flow=flow,
         simulated=True,
     )
+
+
+def _as_regions(table: Windows) -> Regions:
+    return Regions.from_arrays(table.contigs, table.contig, table.start, table.end)
 
 
 def _regions(simulated_regions: SimulatedRegions) -> Regions:
