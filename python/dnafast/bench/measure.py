@@ -48,7 +48,7 @@ class Meter:
 
     CPU time is that of the whole process, for torch computes in threads of its own. Native data threads, which run
     beside the model, tell their time by their own clocks: pass it as ``data_cpu_seconds`` to have it taken off, and
-    `add` it under the scope "data". Measured on a shared x86-64 server, a phase costs 2.4 microseconds, and 3.8 with one
+    `add` it under the scope "data". Measured on a shared x86-64 server, a phase costs 2.4 microseconds, 3.8 with a
     loader's clock to read: a training step has five, less than one per cent of two milliseconds. Phases are not nested.
 
     Args:
