@@ -37,7 +37,6 @@ class Packer {
   // Throws LetterError, here or in a later call: letters are taken in blocks.
   void add(const char* letters, std::size_t count);
   PackedRun finish();
-  std::uint64_t size() const { return run_.length + staged_; }
 
  private:
   void pack_staged();
