@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import Counter
 from typing import Any
@@ -35,6 +36,7 @@ def planted(n: int, length: int, seed: int, *, at: int | None = None) -> tuple[N
     return codes, labels
 
 
+@functools.cache
 def fitted(name: str, stranded: bool = True, **options: Any) -> Any:
     return FLOORS[name]().fit(*planted(400, 50, 0, **options), *planted(200, 50, 1, **options), stranded=stranded)
 
@@ -126,15 +128,11 @@ def test_probabilities_are_calibrated_on_validation() -> None:
 def test_noise_stays_near_one_half(name: str) -> None:
     random = np.random.default_rng(7)
     codes, labels = random.integers(0, 5, (300, 30), dtype=np.uint8), random.integers(0, 2, 300)
-    floor = FLOORS[name]().fit(codes[:150], labels[:150], codes[150:], labels[150:], stranded=True)
-    probability = floor.predict(random.integers(0, 5, (500, 30), dtype=np.uint8))
-    assert abs(probability.mean() - 0.5) < 0.15
-    np.testing.assert_array_equal(
-        probability[:5],
-        FLOORS[name]().fit(codes[:150], labels[:150], codes[150:], labels[150:], stranded=True).predict(
-            np.random.default_rng(7).integers(0, 5, (300, 30), dtype=np.uint8)
-        )[:0].tolist() or probability[:5],
-    )
+    parts = codes[:150], labels[:150], codes[150:], labels[150:]
+    fresh = random.integers(0, 5, (500, 30), dtype=np.uint8)
+    probability = FLOORS[name]().fit(*parts, stranded=True).predict(fresh)
+    assert np.abs(probability - 0.5).max() < 0.4
+    np.testing.assert_array_equal(FLOORS[name]().fit(*parts, stranded=True).predict(fresh), probability)
 
 
 @pytest.mark.parametrize("name", FLOORS)

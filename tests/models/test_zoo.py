@@ -25,6 +25,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "kmer_cnn": {"embedding_dim": 16, "filters": 32},
     "multiscale_cnn": {"filters": 8},
     "deepbind": {"filters": 32},
+    "promoter_lstm": {"hidden_dim": 32},
+    **dict.fromkeys(RECURRENT, {"hidden": 32}),
 }
 LENGTH = 60
 
@@ -168,7 +170,7 @@ def test_a_planted_motif_is_fitted(entry: tuple[str, str]) -> None:
         begin = int(torch.randint(0, 32, (1,), generator=generator))
         codes[row, begin : begin + 8] = motif
     model = small(*entry, length=40, n_tasks=1)
-    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
     for _ in range(300):
         logits = model(codes)[:, 0]
         loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
@@ -176,7 +178,7 @@ def test_a_planted_motif_is_fitted(entry: tuple[str, str]) -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        if loss < 0.1:
+        if loss < 0.15:
             break
     fitted = (model.eval()(codes)[:, 0] > 0) == (labels == 1)
     assert fitted.float().mean() >= 0.95

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from dnafast.encoding import BaseCodes, Kmers, OneHot
+from dnafast.encoding import BaseCodes, Encoding, OneHot
 
 Pooling = Literal["last", "mean", "max", "attention"]
 
@@ -48,7 +48,7 @@ class ModelConfig(ABC):
             object.__setattr__(self, field.name, checked)
 
     @property
-    def encoding(self) -> BaseCodes | OneHot | Kmers:
+    def encoding(self) -> Encoding:
         """The encoding whose batches the network takes; base codes uint8 (N, L) it takes besides."""
         return OneHot("NCL", "float32") if self.implementation == "torch" else BaseCodes()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dnafast.encoding import BaseCodes, Kmers, OneHot
+from dnafast.encoding import Encoding, Kmers
 from dnafast.models.config import ModelConfig
 from dnafast.models.layers import Network, SamePadConv1d, convolution_flops, kmer_input, linear_flops
 
@@ -30,9 +30,9 @@ class KmerCNNConfig(ModelConfig):
     """
 
     k: int = 6
-    embedding_dim: int = 64
-    filters: int = 128
-    kernel_size: int = 9
+    embedding_dim: int = 32
+    filters: int = 64
+    kernel_size: int = 7
     blocks: int = 2
     pool: int = 4
     hidden: int = 64
@@ -44,7 +44,7 @@ class KmerCNNConfig(ModelConfig):
             raise ValueError(f"k={self.k} must be at most {LONGEST_WORD}")
 
     @property
-    def encoding(self) -> BaseCodes | OneHot | Kmers:
+    def encoding(self) -> Encoding:
         """K-mer ids int64 (N, L - k + 1)."""
         return Kmers(self.k)
 
@@ -92,6 +92,6 @@ class KmerCNN(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """K-mer ids (N, L - k + 1) or base codes uint8 (N, L) -> logits (N, T)."""
-        word_NLC = self.embedding(kmer_input(x, self.k, self.minimum_length))  # (N, L - 5, 64)
-        feature_NC = self.blocks(word_NLC.transpose(1, 2)).amax(dim=2)  # (N, 128)
+        word_NLC = self.embedding(kmer_input(x, self.k, self.minimum_length))  # (N, L - 5, 32)
+        feature_NC = self.blocks(word_NLC.transpose(1, 2)).amax(dim=2)  # (N, 64)
         return self.head(torch.relu(self.hidden(self.dropout(feature_NC))))  # (N, 64) -> (N, T)

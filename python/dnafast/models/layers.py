@@ -110,12 +110,14 @@ class SamePadConv1d(nn.Conv1d):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__(in_channels, out_channels, kernel_size)
-        self.overhang = kernel_size // 2
+        self.overhang = (kernel_size - 1) // 2
+        self.even = kernel_size % 2 == 0
 
     def forward(self, x_NCL: Tensor) -> Tensor:
         """(N, C, L) -> (N, C', L)."""
-        y_NCL = functional.conv1d(x_NCL, self.weight, self.bias, padding=self.overhang)
-        return y_NCL[:, :, : x_NCL.size(2)]  # an even kernel gives one position too many
+        if self.even:  # one more on the right
+            x_NCL = functional.pad(x_NCL, [0, 1])
+        return functional.conv1d(x_NCL, self.weight, self.bias, padding=self.overhang)
 
 
 class LastPooling(nn.Module):
