@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 from markupsafe import Markup, escape
@@ -16,11 +17,12 @@ from matplotlib.figure import Figure
 
 from dnafast.report.families import PALETTE, colour
 
-# The page shows a picture of full width at 1.45 pixels per unit: 8 units are as large as the text of a table.
-WIDTH = 10.6  # inches of 72 units
+# The page shows a picture at this many pixels per unit: 8 units are as large as the text of a table.
+PIXELS_PER_UNIT = 1.6
+WIDTH = 10.6  # inches of 72 units: the width of the page
 FONT_SIZE = 8.0
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # letters stay letters: the page's own font, selectable, small
     "svg.hashsalt": "dnafast",  # the same folder gives the same page
     "text.parse_math": False,  # a task may be called "$x$"
@@ -83,6 +85,11 @@ def grid(axes: Axes, axis: str = "both") -> None:
     axes.grid(True, axis=axis)  # type: ignore[arg-type]
 
 
+def shortened(text: str, letters: int) -> str:
+    """Return a name of the user's that fits above a panel; the page has it in full."""
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"
+
+
 def to_svg(made: Figure, name: str, description: str) -> Markup:
     """Return a figure as an SVG element; ``name`` makes its ids unique on the page, ``description`` is read aloud."""
     buffer = io.StringIO()
@@ -93,7 +100,7 @@ def to_svg(made: Figure, name: str, description: str) -> Markup:
     body = re.sub(r"<!--.*?-->\n?", "", body, flags=re.DOTALL)  # they repeat the text of every label
     opening, rest = body.split(">", 1)
     view = re.search(r'viewBox="[^"]*"', opening)
-    width = round(made.get_size_inches()[0] * 72 * 1.45)
+    width = round(made.get_size_inches()[0] * 72 * PIXELS_PER_UNIT)
     # No namespace: inside a page the element has it, and the file names no address on the network.
     rest = rest.replace("xlink:href=", "href=")
     rest = re.sub(r'\bid="', f'id="{name}-', rest)
@@ -103,7 +110,7 @@ def to_svg(made: Figure, name: str, description: str) -> Markup:
     rest = re.sub(r"(font: (?:\w+ )*[\d.]+px) [^;\"]*", r"\1 var(--sans)", rest)
     rest = re.sub(r"#[0-9a-fA-F]{6}\b", _as_variable, rest)
     heading = f"<title>{escape(description)}</title>"
-    return Markup(  # noqa: S704: matplotlib escapes the labels, and the rest is made here
+    return Markup(  # matplotlib escapes the labels, and the rest is made here
         f'<svg {view.group(0) if view else ""} style="width:{width}px" role="img">{heading}{rest}'
     )
 

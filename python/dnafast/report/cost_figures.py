@@ -38,9 +38,9 @@ def cost_against_quality(dataset: Dataset, name: str) -> Markup | None:
     with canvas.drawing():
         made = canvas.figure(canvas.WIDTH * (len(drawn) + 0.25) / 2.25, 4.7)
         panels = made.subplots(1, len(drawn), squeeze=False, sharey=True)[0]
+        best = _mean_best_floor(dataset)
         for axes, column in zip(panels, drawn, strict=True):
             _scatter(axes, points[column], COSTS[column])
-            best = _mean_best_floor(dataset)
             if best is not None:
                 axes.axhline(best, color=colour("floor-0"), lw=1, dashes=(4, 2), zorder=1)
         several = len(dataset.tasks) > 1
@@ -59,11 +59,11 @@ def cost_against_quality(dataset: Dataset, name: str) -> Markup | None:
                 Line2D([], [], color=colour("floor-0"), lw=1, dashes=(4, 2), label="best floor"),
             ],
             loc="outside lower center",
-            ncols=len(families) + 3,
+            ncols=8 if len(drawn) > 1 else 4,
         )  # fmt: skip
         made.draw_without_rendering()
         for axes, column in zip(panels, drawn, strict=True):
-            _label(made, axes, points[column])
+            _label(made, axes, points[column], best)
         return canvas.to_svg(made, name, f"Cost against quality on {dataset.name}")
 
 
@@ -96,9 +96,7 @@ def _scatter(axes: Axes, points: Sequence[Point], label: str) -> None:
     axes.set_xscale("log")
     canvas.grid(axes)
     front = pareto_front(points)
-    axes.step(
-        [x for _, x, _ in front], [y for _, _, y in front], where="post", color=colour("muted"), lw=1, zorder=1.5
-    )
+    axes.step([x for _, x, _ in front], [y for _, _, y in front], where="post", color=colour("muted"), lw=1, zorder=1.5)
     for entry, x, y in points:
         paint = colour(f"{entry.family}-0")
         axes.plot(
@@ -121,7 +119,7 @@ def _scatter(axes: Axes, points: Sequence[Point], label: str) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _label(made: Figure, axes: Axes, points: Sequence[Point]) -> None:
+def _label(made: Figure, axes: Axes, points: Sequence[Point], floor: float | None) -> None:
     """Write each name beside its point where it covers neither another name nor a point, nearest place first."""
     scale = made.dpi / 72
     size = canvas.FONT_SIZE - 0.8
@@ -130,6 +128,9 @@ def _label(made: Figure, axes: Axes, points: Sequence[Point]) -> None:
     reach = 4.0 * scale
     taken = [(x - reach, y - reach, x + reach, y + reach) for x, y in centres]
     lines = _front_boxes(axes, points)
+    if floor is not None:
+        height = axes.transData.transform((1.0, floor))[1]
+        lines.append((panel.x0, height - 1, panel.x1, height + 1))
     rings = [(dx, dy) for far in (0.0, 9.0, 18.0, 27.0) for dx, dy in
              ((6 + far / 3, far / 2), (-6 - far / 3, far / 2), (6 + far / 3, -far), (-6 - far / 3, -far),
               (0, 8 + far), (0, -9 - far), (6 + far / 3, far))]  # fmt: skip
@@ -139,7 +140,7 @@ def _label(made: Figure, axes: Axes, points: Sequence[Point]) -> None:
         for dx, dy in rings:
             left = across + dx * scale - (0 if dx > 0 else width if dx < 0 else width / 2)
             box = (left, up + dy * scale - height / 2, left + width, up + dy * scale + height / 2)
-            # A name across the line of the front is bad, across another name worse, outside the panel worst.
+            # A name across a line is bad, across another name worse, outside the panel worst.
             hits = sum(_overlap(box, other) for other in taken) + 0.4 * any(_overlap(box, line) for line in lines)
             hits += 10 * (box[0] < panel.x0 or box[2] > panel.x1 or box[1] < panel.y0 or box[3] > panel.y1)
             if hits < fewest:
@@ -164,7 +165,7 @@ def _label(made: Figure, axes: Axes, points: Sequence[Point]) -> None:
 def _front_boxes(axes: Axes, points: Sequence[Point]) -> list[tuple[float, ...]]:
     """Return the flat and the upright pieces of the Pareto front as boxes in the coordinates of the picture."""
     corners = axes.transData.transform([(x, y) for _, x, y in pareto_front(points)] or np.empty((0, 2)))
-    boxes = []
+    boxes: list[tuple[float, ...]] = []
     for (left, low), (right, high) in pairwise(corners):
         boxes += [(left, low - 1, right, low + 1), (right - 1, low, right + 1, high)]
     return boxes
@@ -189,8 +190,13 @@ def phases(dataset: Dataset, name: str) -> Markup | None:
         made = canvas.figure(canvas.WIDTH, ROW_HEIGHT * len(entries) + 1.0)
         panels = made.subplots(1, len(scopes), squeeze=False, sharey=True)[0]
         for axes, scope in zip(panels, scopes, strict=True):
-            _bars(axes, scope, [rows[entry.model, entry.implementation] for entry in entries])
-            axes.set_title(SCOPES[scope])
+            named = _bars(axes, scope, [rows[entry.model, entry.implementation] for entry in entries])
+            made.legend(
+                handles=named,
+                loc="outside lower left" if axes is panels[0] else "outside lower right",
+                ncols=4,
+                handlelength=1.0,
+            )
         panels[0].set_yticks(range(len(entries)), [entry.label for entry in entries])
         for tick, entry in zip(panels[0].get_yticklabels(), entries, strict=True):
             tick.set_color(colour(f"{entry.family}-0"))
@@ -198,7 +204,8 @@ def phases(dataset: Dataset, name: str) -> Markup | None:
         return canvas.to_svg(made, name, f"Wall time by phase on {dataset.name}")
 
 
-def _bars(axes: Axes, scope: str, found: Sequence[Mapping[tuple[str, str], Sequence[float]]]) -> None:
+def _bars(axes: Axes, scope: str, found: Sequence[Mapping[tuple[str, str], Sequence[float]]]) -> list[Patch]:
+    """Draw the bars of one scope and return what its legend names."""
     names = list(dict.fromkeys(phase for row in found for kind, phase in row if kind == scope))
     left = np.zeros(len(found))
     for place, phase in enumerate(names):
@@ -214,13 +221,7 @@ def _bars(axes: Axes, scope: str, found: Sequence[Mapping[tuple[str, str], Seque
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, (left.max() or 1.0) * 1.12)
     axes.set_xlabel("wall seconds per run")
-    axes.legend(
-        handles=[Patch(color=colour(f"{scope}-{place % 4}"), label=phase) for place, phase in enumerate(names)],
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.44 / (ROW_HEIGHT * len(found))),
-        ncols=4,
-        handlelength=1.0,
-    )
+    return [Patch(color=colour(f"{scope}-{place % 4}"), label=phase) for place, phase in enumerate(names)]
 
 
 def side_by_side(dataset: Dataset) -> list[tuple[Entry, Entry]]:

@@ -23,7 +23,7 @@ SHORT_TITLES = {
     "convolutional": "convolutional",
     "hybrid": "hybrid",
     "other": "other",
-    "floor": "floor",
+    "floor": "floors",
 }
 
 MARKERS = {"recurrent": "o", "convolutional": "s", "hybrid": "^", "other": "P", "floor": "D"}

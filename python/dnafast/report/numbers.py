@@ -32,9 +32,10 @@ def amount(value: float | None) -> str:
         return EMPTY
     if value == 0:
         return "0"
-    decimals = max(0, 2 - math.floor(math.log10(abs(value))))
+    rounded = float(f"{value:.3g}") if abs(value) < 1000 else value
     # Past five decimals nothing that is measured here means anything.
-    return f"{round(value, decimals):,.{min(decimals, 5)}f}"
+    decimals = min(5, max(0, 2 - math.floor(math.log10(abs(rounded)))))
+    return f"{rounded:,.{decimals}f}"
 
 
 def scaled(value: float | None) -> str:

@@ -40,7 +40,7 @@ def render_page(results: Results) -> str:
         title=f"{'Simulated data: ' if config.get('simulated') else ''}architectures on {names or 'no data set'}",
         palette=PALETTE,
         # The stylesheet is the package's own; nothing of the user's is in it.
-        css=Markup(files("dnafast.report").joinpath("page.css").read_text(encoding="utf-8")),  # noqa: S704
+        css=Markup(files("dnafast.report").joinpath("page.css").read_text(encoding="utf-8")),
         first_line=wording.first_line(results),
         caution=bool(config.get("simulated") or config.get("quick")),
         overview=wording.overview(results),
@@ -55,9 +55,7 @@ def render_page(results: Results) -> str:
         more=columns.MORE,
         side=side,
         command=wording.command(results),
-        records=[
-            (title, list(wording.flattened(config[key]))) for key, title in _RECORDS.items() if config.get(key)
-        ],
+        records=[(title, list(wording.flattened(config[key]))) for key, title in _RECORDS.items() if config.get(key)],
         options=list(wording.flattened(options)),
         terms=[
             *columns.TERMS,
@@ -74,7 +72,6 @@ def _part(
     pictured = dataset.tasks[:PICTURED_TASKS]
     steps, flow = tables.flow_table(dataset)
     phase_columns, phase_rows = tables.phase_table(dataset)
-    # Of four tasks on, two rows of panels would push the tables out of sight; they still share one picture.
     tasks = []
     for index, task in enumerate(dataset.tasks if dataset.entries else ()):
         drawn = quality_figures.curves(results, dataset, task, f"c{place}-{index}") if task in pictured else None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -17,6 +19,7 @@ from dnafast.report.results import Dataset, Entry, Results, Run, best_floor, est
 
 PANELS_PER_ROW = 3
 _DASHES = ((), (4, 1.5), (1, 1), (4, 1.5, 1, 1.5))
+_TRAINING = (2, 1.2)
 _POINTS_OF_A_CURVE = 400
 
 
@@ -34,7 +37,7 @@ def auroc_dots(dataset: Dataset, tasks: Sequence[str], name: str) -> Markup:
         ends = [0.5]
         for axes, task in zip(panels.flat, tasks, strict=False):
             ends += _dots(axes, dataset, task, rows)
-            axes.set_title(task)
+            axes.set_title(canvas.shortened(task, 40))
             axes.xaxis.set_tick_params(labelbottom=True)
         margin = 0.03 * (max(ends) - min(ends) or 1)
         panels[0, 0].set_xlim(max(0.0, min(ends) - margin), min(1.0, max(ends) + margin))
@@ -51,7 +54,9 @@ def auroc_dots(dataset: Dataset, tasks: Sequence[str], name: str) -> Markup:
                 Line2D([], [], color=colour("ink"), marker="o", markersize=4, lw=1.4, label="mean and interval"),
                 Line2D([], [], color=colour("ink"), marker="|", markersize=5, lw=0, label="each run"),
                 Line2D([], [], color=colour("ink"), marker="o", mfc="none", markersize=4, lw=0, label="not converged"),
-                Line2D([], [], color=colour("floor-0"), lw=1, dashes=(4, 2), label="floors (band: interval of the best)"),
+                Line2D(
+                    [], [], color=colour("floor-0"), lw=1, dashes=(4, 2), label="floors (band: interval of the best)"
+                ),
                 Line2D([], [], color=colour("muted"), lw=0.8, dashes=(1, 2), label="chance"),
             ],
             loc="outside lower center",
@@ -119,70 +124,79 @@ def converged(entry: Entry) -> bool:
     return all(state in ("converged", "") for state in entry.states())
 
 
+class _Curve(NamedTuple):
+    """A model's chosen run on a task with its labelled scores."""
+
+    entry: Entry
+    run: Run
+    labels: NDArray[np.int8]
+    probabilities: NDArray[np.float64]
+
+
 def curves(results: Results, dataset: Dataset, task: str, name: str) -> Markup | None:
     """Draw ROC and precision-recall curves, a column per family and the floors in each; None without saved scores."""
-    drawn = [(entry, run, scores) for entry in dataset.entries if (found := _median(results, dataset, entry, task))
-             for run, scores in (found,)]  # fmt: skip
+    drawn = [curve for entry in dataset.entries if (curve := _median(results, dataset, entry, task)) is not None]
     if not drawn:
         return None
-    families = [family for family in FAMILIES if family != "floor" and any(e.family == family for e, _, _ in drawn)]
-    families = families or ["floor"]
-    most = max(sum(entry.family in (family, "floor") for entry, _, _ in drawn) for family in families)
-    prevalence = float(np.mean(drawn[0][2][0]))
-    legend = 0.155 * (most + 2)
+    by_family = {family: [curve for curve in drawn if curve.entry.family == family] for family in FAMILIES}
+    floors = by_family.pop("floor")
+    columns = {family: [*own, *floors] for family, own in by_family.items() if own} or {"floor": floors}
+    legend = 0.155 * (max(map(len, columns.values())) + 2)  # inches of one line for each curve, heading and chance
     with canvas.drawing():
-        made = canvas.figure(canvas.WIDTH * (len(families) + 0.3) / 3.3, 2 * 2.75 + legend)
-        panels = made.subplots(3, len(families), squeeze=False, height_ratios=[2.75, 2.75, legend])
-        for column, family in enumerate(families):
-            roc, recall, words = panels[:, column]
+        made = canvas.figure(canvas.WIDTH * (len(columns) + 0.3) / 3.3, 2 * 2.75 + legend)
+        panels = made.subplots(3, len(columns), squeeze=False, height_ratios=[2.75, 2.75, legend])
+        for (roc, recall, words), (family, shown) in zip(panels.T, columns.items(), strict=True):
             roc.set_title(TITLES[family].split(" (")[0])
-            handles = [Line2D([], [], lw=0, label=" AUROC    AUPRC".replace(" ", "\N{NO-BREAK SPACE}"))]
-            own = [item for item in drawn if item[0].family == family]
-            floors = [item for item in drawn if item[0].family == "floor" and family != "floor"]
-            for place, (entry, run, (labels, probabilities)) in enumerate(own + floors):
-                place = place if place < len(own) else place - len(own)
-                look = _look(entry, place)
-                false_positive, true_positive, _ = roc_curve(labels, probabilities)
-                roc.plot(*_thinned(false_positive, true_positive), **look)
-                precision, sensitivity, _ = precision_recall_curve(labels, probabilities)
-                # Precision before the first positive is found is noise, and the added point (0, 1) is nobody's figure.
-                found = sensitivity[::-1] > 0
-                recall.plot(*_thinned(sensitivity[::-1][found], precision[::-1][found]), **look)
-                figures = (2 * "\N{NO-BREAK SPACE}").join(numbers.quality(run.number(column_)) for column_ in ("auroc", "auprc"))
-                handles.append(Line2D([], [], label=f"{figures}\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}{entry.label}", **look))
-            roc.plot([0, 1], [0, 1], color=colour("muted"), lw=0.8, dashes=(1, 2))
-            recall.axhline(prevalence, color=colour("muted"), lw=0.8, dashes=(1, 2))
-            dots = {"color": colour("muted"), "lw": 0.8, "dashes": (1, 2)}
-            handles.append(Line2D([], [], label=f"chance; prevalence {numbers.quality(prevalence)}", **dots))
-            for axes, across, up in (
-                (roc, "false positive rate", "true positive rate"),
-                (recall, "recall", "precision"),
-            ):
-                axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel=across, ylabel=up if column == 0 else "")
-                canvas.grid(axes)
-            words.axis("off")
-            words.legend(handles=handles, loc="upper left", borderaxespad=0, labelspacing=0.25, handlelength=2.6)
+            _curve_panels(roc, recall, words, shown)
+        panels[0, 0].set_ylabel("true positive rate")
+        panels[1, 0].set_ylabel("precision")
         return canvas.to_svg(made, name, f"ROC and precision-recall curves on {dataset.name}, {task}")
 
 
-def _median(
-    results: Results, dataset: Dataset, entry: Entry, task: str
-) -> tuple[Run, tuple[NDArray[np.int8], NDArray[np.float64]]] | None:
-    """Return the run of median AUROC (the lower of two) with its scores, where both classes are there."""
+def _curve_panels(roc: Axes, recall: Axes, words: Axes, shown: Sequence[_Curve]) -> None:
+    """Draw the curves of one column, and name them with their figures in the panel below."""
+    space = "\N{NO-BREAK SPACE}"  # others run together in SVG
+    handles = [Line2D([], [], lw=0, label=f"{space}AUROC{4 * space}AUPRC")]
+    places: dict[str, int] = {}
+    for entry, run, labels, probabilities in shown:
+        place = places[entry.family] = places.get(entry.family, -1) + 1
+        look = _look(entry, place)
+        false_positive, true_positive, _ = roc_curve(labels, probabilities)
+        roc.plot(*_thinned(false_positive, true_positive), **look)
+        precision, sensitivity, _ = precision_recall_curve(labels, probabilities)
+        # Before the first positive is found there is no precision to speak of; (0, 1) is only added by convention.
+        found = sensitivity[::-1] > 0
+        recall.plot(*_thinned(sensitivity[::-1][found], precision[::-1][found]), **look)
+        figures = [numbers.quality(run.number(column)) for column in ("auroc", "auprc")]
+        handles.append(Line2D([], [], label=(2 * space).join([*figures, entry.label]), **look))
+    prevalence = float(np.mean(shown[0].labels))
+    chance: dict[str, Any] = {"color": colour("muted"), "lw": 0.8, "dashes": (1, 2)}
+    roc.plot([0, 1], [0, 1], **chance)
+    recall.axhline(prevalence, **chance)
+    handles.append(Line2D([], [], label=f"chance; prevalence {numbers.quality(prevalence)}", **chance))
+    for axes, across in ((roc, "false positive rate"), (recall, "recall")):
+        axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel=across)
+        canvas.grid(axes)
+    words.axis("off")
+    words.legend(handles=handles, loc="upper left", borderaxespad=0, labelspacing=0.25, handlelength=2.6)
+
+
+def _median(results: Results, dataset: Dataset, entry: Entry, task: str) -> _Curve | None:
+    """Return the run of median AUROC (the lower of two) that has scores of both classes."""
     runs = [run for run in entry.on(task) if run.number("auroc") is not None]
     runs.sort(key=lambda run: run.number("auroc") or 0.0)
     for run in runs[(len(runs) - 1) // 2 :]:
         scores = results.scores(run, dataset.tasks.index(task))
         if scores is not None and 0 < scores[0].sum() < len(scores[0]) and np.isfinite(scores[1]).all():
-            return run, scores
+            return _Curve(entry, run, *scores)
     return None
 
 
-def _look(entry: Entry, place: int) -> dict[str, object]:
+def _look(entry: Entry, place: int) -> dict[str, Any]:
     if entry.family == "floor":
         return {"color": colour(f"floor-{place % 3}"), "lw": 1.0, "dashes": ((5, 2), (2.5, 1.5), (1, 1))[place % 3]}
     dashes = _DASHES[place // 3 % len(_DASHES)]
-    look: dict[str, object] = {"color": colour(f"{entry.family}-{place % 3}"), "lw": 1.3}
+    look: dict[str, Any] = {"color": colour(f"{entry.family}-{place % 3}"), "lw": 1.3}
     return {**look, "dashes": dashes} if dashes else look
 
 
@@ -200,7 +214,7 @@ def learning(results: Results, dataset: Dataset, name: str) -> Markup | None:
     histories = [
         (entry, kept)
         for entry in dataset.networks
-        if (kept := [columns for run in _once(entry) if len((columns := results.history(run)).get("epoch", ()))])
+        if (kept := [found for run in _once(entry) if len((found := results.history(run)).get("epoch", ()))])
     ]
     if not histories:
         return None
@@ -212,28 +226,13 @@ def learning(results: Results, dataset: Dataset, name: str) -> Markup | None:
         panels = made.subplots(lines, columns, squeeze=False, sharey=True)
         for axes in panels.flat[len(histories) :]:
             axes.set_visible(False)
-        lowest, highest = 1.0, 0.0
+        losses: list[float] = []
         for axes, (entry, kept) in zip(panels.flat, histories, strict=False):
-            paint = colour(f"{entry.family}-0")
-            canvas.grid(axes, "y")
-            axes.set_title(entry.label, fontsize=canvas.FONT_SIZE - 0.5, color=paint)
-            for columns_ in kept:
-                epochs = columns_["epoch"]
-                for column, dashes in (("train_loss", (2, 1.2)), ("valid_loss", (None, None))):
-                    values = columns_.get(column)
-                    if values is None:
-                        continue
-                    axes.plot(epochs, values, color=paint, lw=1.1, dashes=dashes, marker="." if len(epochs) == 1 else "")
-                    finite = values[np.isfinite(values)]
-                    lowest, highest = min(lowest, *finite, 1.0), max(highest, *finite, 0.0)
-                if (valid := columns_.get("valid_loss")) is not None and np.isfinite(valid).any():
-                    chosen = int(np.nanargmin(valid))
-                    axes.plot(epochs[chosen], valid[chosen], "o", color=paint, markersize=3.2)
+            losses += _learning_panel(axes, entry, kept)
             if best is not None:
                 axes.axhline(best, color=colour("floor-0"), lw=1, dashes=(4, 2))
-            axes.xaxis.get_major_locator().set_params(integer=True, nbins=4)
         # A run that blows up must not flatten the others.
-        panels[0, 0].set_ylim(max(0.0, lowest - 0.05), min(highest + 0.05, 1.4))
+        panels[0, 0].set_ylim(max(0.0, min(losses, default=0.0) - 0.05), min(max(losses, default=1.0) + 0.05, 1.4))
         for axes in panels[:, 0]:
             axes.set_ylabel("log loss")
         for axes in panels.flat[max(0, len(histories) - columns) : len(histories)]:
@@ -241,15 +240,37 @@ def learning(results: Results, dataset: Dataset, name: str) -> Markup | None:
         ink = colour("ink")
         made.legend(
             handles=[
-                Line2D([], [], color=ink, lw=1.1, dashes=(2, 1.2), label="training"),
+                Line2D([], [], color=ink, lw=1.1, dashes=_TRAINING, label="training"),
                 Line2D([], [], color=ink, lw=1.1, label="validation"),
                 Line2D([], [], color=ink, lw=0, marker="o", markersize=3.2, label="lowest validation loss"),
                 Line2D([], [], color=colour("floor-0"), lw=1, dashes=(4, 2), label="best floor, on the test part"),
             ],
             loc="outside lower center",
-            ncols=4,
+            ncols=4 if columns > 3 else 2,
         )
         return canvas.to_svg(made, name, f"Learning curves on {dataset.name}")
+
+
+def _learning_panel(axes: Axes, entry: Entry, histories: Sequence[dict[str, NDArray[np.float64]]]) -> list[float]:
+    """Draw the losses of one network, each run a line, and return them all."""
+    paint = colour(f"{entry.family}-0")
+    canvas.grid(axes, "y")
+    axes.set_title(entry.label, fontsize=canvas.FONT_SIZE - 0.5, color=paint)
+    drawn: list[float] = []
+    for history in histories:
+        epochs = history["epoch"]
+        # A single epoch is no line.
+        look: dict[str, Any] = {"color": paint, "lw": 1.1, "marker": "." if len(epochs) == 1 else ""}
+        if (training := history.get("train_loss")) is not None:
+            axes.plot(epochs, training, dashes=_TRAINING, **look)
+            drawn += training[np.isfinite(training)].tolist()
+        if (validation := history.get("valid_loss")) is not None and np.isfinite(validation).any():
+            axes.plot(epochs, validation, **look)
+            drawn += validation[np.isfinite(validation)].tolist()
+            chosen = int(np.nanargmin(validation))
+            axes.plot(epochs[chosen], validation[chosen], "o", color=paint, markersize=3.2)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    return drawn
 
 
 def _once(entry: Entry) -> list[Run]:

@@ -20,7 +20,7 @@ TEXT_COLUMNS = frozenset(
     {"dataset", "run_id", "task", "model", "implementation", "encoding", "training_state", "device", "status", "error"}
 )
 
-# Words for a run that ended as it should; a status that is missing counts as one where there is no error.
+# Words for a run that ended as it should; a run without any status did too, unless it has an error.
 _FINISHED = frozenset({"", "ok", "done", "finished", "complete", "completed"})
 
 
@@ -49,8 +49,9 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end."""
-        return not self.text("error") and self.text("status").lower() in _FINISHED
+        """Whether the run came to its end: no error, and a status that says so or a figure that shows it."""
+        ended = self.text("status").lower() in _FINISHED or self.number("auroc") is not None
+        return ended and not self.text("error")
 
     def to_json(self) -> dict[str, Any]:
         """Return the row with numbers as numbers and empty figures as null."""

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from dnafast.report import numbers, wording
+from dnafast.report import wording
+from dnafast.report.columns import COST, QUALITY
 from dnafast.report.results import Dataset, Estimate, Results, estimate
 from dnafast.report.tables import Row, results_table, state
-from dnafast.report.columns import COST, QUALITY
 
 _SHOWN = ("auroc", "auprc", "prevalence", "mcc", "log_loss")
 _COSTS = ("train_seconds", "predict_sequences_per_second", "latency_ms", "peak_rss_bytes")
@@ -50,7 +50,9 @@ def _table(dataset: Dataset, task: str) -> list[str]:
             if row.error:
                 failures.append(f"- {_escaped(_named(row))}: {_escaped(row.error)}")
                 continue
-            cells = [f"{cell.text} ({first})" if (first := cell.detail.split("\n")[0]) else cell.text for cell in row.cells]
+            cells = [
+                f"{cell.text} ({first})" if (first := cell.detail.split("\n")[0]) else cell.text for cell in row.cells
+            ]
             lines.append(f"| {_escaped(_named(row))} | {' | '.join(map(_escaped, cells))} |")
     return [*lines, *(["", "Did not finish:", "", *failures] if failures else [])]
 

@@ -10,16 +10,21 @@ from rich.table import Table
 from rich.text import Text
 
 from dnafast.report import numbers, wording
-from dnafast.report.results import Dataset, Entry, cost, estimate, read_results
+from dnafast.report.results import Dataset, Entry, best_floor, cost, estimate, read_results
 from dnafast.report.tables import mark
-from dnafast.report.results import best_floor
 
 _SIGNS = {"budget_ended": "†", "at_chance": "‡"}
 _LEGEND = (
     "AUROC with its 95 % interval. ~ overlaps the best floor  † budget ended before it converged  "
     "‡ at chance  ! a run did not finish. No winner is named."
 )
-_COLOURS = {"recurrent": "blue", "convolutional": "yellow", "hybrid": "green", "other": "magenta", "floor": "bright_black"}
+_COLOURS = {
+    "recurrent": "blue",
+    "convolutional": "yellow",
+    "hybrid": "green",
+    "other": "magenta",
+    "floor": "bright_black",
+}
 
 
 def terminal_table(out: Path) -> Group:
