@@ -126,5 +126,5 @@ def test_union_errors():
     edge = Regions.from_arrays(["x"], [0], [0], [2])
     with pytest.raises(ValueError, match="task 'b' has no site left"):
         union_sites({"a": table, "b": edge}, 40, OpenGenome(x=1000))
-    with pytest.raises(ValueError, match="1 of 1 regions .* lie on contigs that the genome lacks"):
+    with pytest.raises(ValueError, match=r"1 of 1 regions .* lie on contigs that the genome lacks"):
         union_sites({"a": table}, 40, OpenGenome(chrx=1000))

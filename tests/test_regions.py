@@ -190,11 +190,13 @@ def test_any_bytes_give_regions_or_one_sentence(tmp_path_factory, content):
     try:
         regions = read_bed(path)
     except ValueError as error:
-        assert str(path) in str(error)
-        assert "\n" not in str(error)
+        message = str(error)
     else:
+        message = str(path)
         assert (regions.start < regions.end).all()
         assert (regions.start >= 0).all()
+    assert str(path) in message
+    assert "\n" not in message
 
 
 # ---------------------------------------------------------------- the table
