@@ -157,6 +157,8 @@ def read_table(path: str | PathLike[str]) -> SequenceTable:
             f"{path}, line 1: a table needs the columns sequence and label, separated by commas or tabs, but its "
             f"header is {_shortened(header_line.strip().encode())}"
         )
+    if not {*_SEQUENCE_COLUMNS, *_LABEL_COLUMNS}.intersection(header) and set(header[0]) <= set("acgtn"):
+        raise ValueError(f"{path}, line 1: the header is missing: it names the columns, as in 'sequence,label'")
     if not rows:
         raise ValueError(f"{path} has a header but no row")
     sequence_column = _column(header, _SEQUENCE_COLUMNS, 0)

@@ -73,8 +73,8 @@ def split_sequences(
     if 2 * sizes.max() > n:
         remarks = (
             f"{sizes.max():,} of {n:,} sequences hang together through shared words of {word} bases and stay in one "
-            "part, so the parts cannot have the sizes asked for: the set holds many copies or repeats, or its sequences "
-            "are so short that words are shared by chance",
+            "part, so the parts cannot have the sizes asked for: many are copies or hold one repeat, or they are so "
+            "short that words are shared by chance",
         )
         warnings.warn(remarks[0], UserWarning, stacklevel=2)
     require_parts(part, f"splitting {n:,} sequences in {sizes.size:,} groups that share words of {word} bases")
