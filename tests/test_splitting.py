@@ -322,3 +322,24 @@ def test_fifty_thousand_promoters_take_seconds():
     begin = time.process_time()
     split_sequences(letters, None)
     assert time.process_time() - begin < 20
+
+
+def test_a_chromosome_beside_its_plasmids_is_cut():
+    contig = np.repeat([0, 1, 2], [980, 12, 8])
+    windows = Windows.from_arrays(["chromosome", "p1", "p2"], contig, np.arange(1000) * 1000, 50)
+    genome = Lengths(chromosome=1_000_000, p1=1_000_000, p2=1_000_000)
+    parts = split(windows, genome=genome)
+    check(windows, parts, genome.contigs)
+    assert [parts.indices(p).size for p in PARTS] == [700, 100, 200]
+
+
+def test_jitter_keeps_draws_out_of_other_parts():
+    windows = Windows.from_arrays(["c"], np.zeros(100), np.arange(100) * 100, 90)
+    genome = Lengths(c=10_000)
+    assert split(windows, genome=genome, jitter=5).indices("dropped").size == 0
+    parts = split(windows, genome=genome, jitter=20)
+    for name in PARTS:
+        rows = parts.indices(name)
+        assert (windows.start[rows] - 20 >= parts.intervals[name].start.min() - 20 * (rows == 0)).all()
+        assert (windows.end[rows] + 20 <= parts.intervals[name].end.max() + 20 * (rows == 99)).all()
+    assert 1 <= parts.indices("dropped").size <= 4
