@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace dnafast {
@@ -17,14 +20,73 @@ struct Interval {
   std::uint32_t end;
 };
 
-// One sequence of a genome: packed bases as .2bit stores them (four a byte, the first in the high bits, T C A G = 0 1 2 3),
-// with its unknown (N) and masked (lower-case) blocks in ascending order.
+// One sequence of a genome: packed bases as .2bit stores them (four a byte, the first in the high bits, T C A G = 0 1 2
+// 3), with its unknown (N) blocks in ascending order. What lies packed under an unknown block means nothing.
 struct Contig {
   std::string name;
   std::uint32_t length = 0;
   const std::uint8_t* packed = nullptr;
   std::span<const Interval> unknown;
-  std::span<const Interval> masked;
 };
+
+// Bases of a window by kind; a base may count in more than one of them.
+struct Composition {
+  std::uint32_t gc = 0;       // G and C
+  std::uint32_t unknown = 0;  // N, and positions outside the contig
+  std::uint32_t masked = 0;   // lower case
+};
+
+// The contigs of a genome, in memory or mapped from a .2bit file. Never changes: any number of threads may read it.
+class Genome {
+ public:
+  using MaskReader = std::function<std::vector<Interval>(std::size_t index, const Contig& contig)>;
+
+  // storage keeps alive what the contigs point into; read_masked is called at most once for a contig.
+  Genome(std::vector<Contig> contigs, std::shared_ptr<const void> storage, MaskReader read_masked);
+
+  std::span<const Contig> contigs() const { return contigs_; }
+
+  // Soft-masked blocks, ascending. Read on first use: a human genome has five million, and most work needs none.
+  // Throws FormatError.
+  std::span<const Interval> masked(std::size_t contig) const;
+
+ private:
+  std::vector<Contig> contigs_;
+  std::shared_ptr<const void> storage_;
+  MaskReader read_masked_;
+  std::unique_ptr<std::once_flag[]> masked_read_;
+  mutable std::vector<std::vector<Interval>> masked_;
+};
+
+struct PackedGenome {
+  std::shared_ptr<Genome> genome;
+  std::uint64_t iupac = 0;  // letters other than A C G T N, taken as N
+};
+
+// A genome in memory. Throws std::invalid_argument naming the sequence and position of a letter that is no nucleotide.
+PackedGenome pack_sequences(std::vector<std::string> names, std::span<const std::string_view> sequences, int threads);
+
+// Writes the base codes of [start, start + length): unknown_code where a base is unknown or outside the contig.
+void decode(const Contig& contig, std::int64_t start, std::int64_t length, bool reverse_complement,
+            std::uint8_t* codes);
+
+Composition compose(const Genome& genome, std::size_t contig, std::int64_t start, std::int64_t length);
+
+// Columns of a window table; all of one size. A strand of -1 reads the reverse complement, 0 and 1 read forward.
+struct WindowColumns {
+  std::span<const std::int32_t> contig;
+  std::span<const std::int64_t> start;
+  std::span<const std::int8_t> strand;
+};
+
+// Throws std::invalid_argument where a contig's number or a strand is out of range.
+void check_windows(const Genome& genome, const WindowColumns& windows);
+
+// Composition of each window. The windows have been checked.
+void compose_windows(const Genome& genome, const WindowColumns& windows, std::int64_t length,
+                     std::span<Composition> result, int threads);
+
+// Letters A C G T N of [start, start + length), lower case where masked, N outside the contig.
+std::string fetch(const Genome& genome, std::size_t contig, std::int64_t start, std::int64_t length);
 
 }  // namespace dnafast

@@ -2,6 +2,6 @@
 
 from dnafast.splitting.by_genome import split
 from dnafast.splitting.by_sequence import split_sequences
-from dnafast.splitting.parts import PARTS, Split
+from dnafast.splitting.parts import PARTS, Split, part_of
 
-__all__ = ["PARTS", "Split", "split", "split_sequences"]
+__all__ = ["PARTS", "Split", "part_of", "split", "split_sequences"]

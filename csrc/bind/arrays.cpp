@@ -1,0 +1,41 @@
+#include "bind/arrays.hpp"
+
+namespace dnafast::bind {
+
+namespace py = pybind11;
+
+namespace {
+
+bool is_contiguous(const py::array& array) { return (array.flags() & py::array::c_style) != 0; }
+
+}  // namespace
+
+void require(const py::array& array, const char* name, const py::dtype& dtype) {
+  if (array.dtype().is(dtype) || array.dtype().equal(dtype)) {
+    if (is_contiguous(array)) return;
+    throw py::type_error(std::string(name) + " must be a C-contiguous array");
+  }
+  throw py::type_error(std::string(name) + " must be an array of " + std::string(py::str(dtype)) + ", not " +
+                       std::string(py::str(array.dtype())));
+}
+
+WindowColumns view_windows(const py::array& contig, const py::array& start, const py::array& strand) {
+  const WindowColumns windows{view<std::int32_t>(contig, "windows.contig"), view<std::int64_t>(start, "windows.start"),
+                              view<std::int8_t>(strand, "windows.strand")};
+  if (windows.start.size() != windows.contig.size() || windows.strand.size() != windows.contig.size()) {
+    throw py::value_error("windows.contig, windows.start and windows.strand must be of one length");
+  }
+  return windows;
+}
+
+void* writable_bytes(py::array& array, const char* name, std::size_t size) {
+  if (!array.writeable()) throw py::value_error(std::string(name) + " must be writable");
+  if (!is_contiguous(array)) throw py::value_error(std::string(name) + " must be C-contiguous");
+  if (static_cast<std::size_t>(array.nbytes()) != size) {
+    throw py::value_error(std::string(name) + " has " + std::to_string(array.nbytes()) + " bytes, " +
+                          std::to_string(size) + " are needed");
+  }
+  return array.mutable_data();
+}
+
+}  // namespace dnafast::bind

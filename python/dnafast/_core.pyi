@@ -1,0 +1,85 @@
+"""
+Native half of dnafast's data path.
+"""
+from __future__ import annotations
+import collections.abc
+import numpy
+import numpy.typing
+import typing
+__all__: list[str] = ['Encoding', 'FastaConverter', 'FormatError', 'Genome', 'composition', 'encode_letters', 'encode_windows', 'pack_letters', 'pack_sequences']
+class FormatError(ValueError):
+    """
+    A file that is not what it should be.
+    """
+class Genome:
+    """
+    The contigs of a genome, in memory or mapped from a file.
+    """
+    @staticmethod
+    def open_twobit(path: str) -> Genome:
+        ...
+    def contigs(self) -> list:
+        """
+        Names and lengths, in order.
+        """
+    def fetch(self, contig: typing.SupportsInt | typing.SupportsIndex, start: typing.SupportsInt | typing.SupportsIndex, length: typing.SupportsInt | typing.SupportsIndex) -> str:
+        ...
+    def masked_blocks(self, contig: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.int64]:
+        ...
+    def unknown_blocks(self, contig: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.int64]:
+        ...
+class FastaConverter:
+    """
+    Turns FASTA text into a .2bit file.
+    """
+    def __init__(self, source: str, target: str, threads: typing.SupportsInt | typing.SupportsIndex, offset_limit: typing.SupportsInt | typing.SupportsIndex = 4294967295) -> None:
+        ...
+    def feed(self, text: bytes) -> None:
+        """
+        Take the next stretch of text, cut anywhere.
+        """
+    def feed_file(self) -> None:
+        """
+        Read the whole source, uncompressed.
+        """
+    def finish(self) -> int:
+        """
+        Write what is left; the number of IUPAC letters taken as N.
+        """
+class Encoding:
+    """
+    How base codes become a row of numbers.
+    """
+    @staticmethod
+    def base_codes() -> Encoding:
+        ...
+    @staticmethod
+    def kmer_counts(k: typing.SupportsInt | typing.SupportsIndex, canonical: bool) -> Encoding:
+        ...
+    @staticmethod
+    def kmers(k: typing.SupportsInt | typing.SupportsIndex, stride: typing.SupportsInt | typing.SupportsIndex, canonical: bool, dtype: str) -> Encoding:
+        ...
+    @staticmethod
+    def one_hot(channels_last: bool, dtype: str, order: typing.SupportsInt | typing.SupportsIndex, unknown: typing.SupportsFloat | typing.SupportsIndex) -> Encoding:
+        ...
+    def shape(self, length: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+        """
+        Shape of one encoded window.
+        """
+def composition(genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, strand: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.uint32]:
+    """
+    G and C, unknown and masked bases of each window.
+    """
+def encode_letters(letters: numpy.ndarray, encoding: Encoding, out: numpy.ndarray, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Encode letters, uint8 (N, L), into the rows of out.
+    """
+def encode_windows(genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, strand: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, encoding: Encoding, out: numpy.ndarray, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Encode windows into the rows of out.
+    """
+def pack_letters(letters: numpy.ndarray, names: collections.abc.Sequence[str], threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[Genome, int]:
+    ...
+def pack_sequences(sequences: list, names: collections.abc.Sequence[str], threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[Genome, int]:
+    ...
+__version__: str = '0.1.0'

@@ -1,0 +1,436 @@
+"""From windows to batches: shuffled, shifted, read on either strand, encoded ahead by native threads.
+
+A draw depends on the seed, the epoch and the window's row alone, so that the stream of batches is the same for any number
+of threads or worker processes, and the batches of several ranks together are those of one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import operator
+import os
+import sys
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dnafast import _core
+from dnafast.encoding import BaseCodes, KmerCounts, Kmers, OneHot
+from dnafast.genome import Genome
+from dnafast.negatives import check_seed, genome_contigs
+from dnafast.threads import resolve_threads
+from dnafast.windowing import Windows
+
+REVERSE_COMPLEMENT = ("never", "random", "always")
+DEFAULT_ENCODING = OneHot("NCL", "float32")
+
+Encoding = BaseCodes | OneHot | Kmers | KmerCounts
+
+
+class Batch(NamedTuple):
+    """One batch of B windows: torch tensors where torch is installed, else numpy arrays.
+
+    Attributes:
+        x: (B, …), the encoded windows.
+        y: (B,) or (B, T), the rows' labels in the type they were given, or None.
+        index: int64 (B,), rows of the window table.
+        strand: int8 (B,), +1 or -1: the strand that was read.
+    """
+
+    x: Any
+    y: Any
+    index: Any
+    strand: Any
+
+
+class _Buffers(NamedTuple):
+    """The arrays of a batch on its way, and the stretch of the stream that it holds."""
+
+    first: int
+    x: NDArray[np.uint8]
+    y: NDArray[Any] | None
+    index: NDArray[np.int64]
+    strand: NDArray[np.int8]
+
+
+class Loader:
+    """Yields the batches of one epoch, then goes on to the next epoch.
+
+    Leaving the loop early ends the epoch's threads; the next loop begins the same epoch anew. The window table and the
+    labels are kept as they are, not copied per thread: memory beyond them does not grow with the number of windows.
+
+    In a worker process of `torch.utils.data.DataLoader` (`batch_size=None`) the workers share the steps in turn, so that
+    the DataLoader's stream is that of one process. Each worker has a copy of the loader: call `set_epoch` before each
+    epoch there.
+
+    Args:
+        genome: where the windows lie.
+        windows: table of N windows.
+        labels: (N,) or (N, T), numbers or truth values of any type; None for batches without y.
+        encoding: how a window becomes numbers.
+        batch_size: windows in a batch, of each rank.
+        shuffle: a new order each epoch; else that of the table.
+        seed: 0 to 2^64 - 1.
+        jitter: each window is shifted by a whole number drawn evenly from [-jitter, jitter]; at an end of the contig
+            the shift stops, so that no window leaves it (or, cut with edge="pad", gets further out than it was).
+        reverse_complement: "never" reads the window's own strand (unstranded: forward), "always" the opposite one,
+            "random" either, by a draw.
+        device: where the batches go; "cuda" copies them there (without waiting, where they are pinned).
+        pin: fill page-locked memory, which a GPU copies from without waiting.
+        prefetch: batches that are filled ahead.
+        threads: native threads; None for every usable processor.
+        rank, world_size: this process's part of the stream. By default those of `torch.distributed` where it is
+            initialised, else 0 of 1. Every rank has as many steps as the others; step by step, the ranks' batches one
+            after the other are those of a single process with world_size times the batch size.
+        drop_last: leave out the last, smaller batch.
+
+    Raises:
+        ValueError: an argument out of range, no windows, labels of another length, or fewer windows than would give each
+            rank a row in every step.
+    """
+
+    def __init__(
+        self,
+        genome: Genome,
+        windows: Windows,
+        labels: ArrayLike | None = None,
+        *,
+        encoding: Encoding = DEFAULT_ENCODING,
+        batch_size: int = 256,
+        shuffle: bool = True,
+        seed: int = 0,
+        jitter: int = 0,
+        reverse_complement: str = "never",
+        device: Any = "cpu",
+        pin: bool = False,
+        prefetch: int = 4,
+        threads: int | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+        drop_last: bool = False,
+    ) -> None:
+        if len(windows) == 0:
+            raise ValueError("windows holds no window: there is nothing to load")
+        if reverse_complement not in REVERSE_COMPLEMENT:
+            raise ValueError(
+                f"reverse_complement={reverse_complement!r} is not known: "
+                f"choose one of {', '.join(map(repr, REVERSE_COMPLEMENT))}"
+            )
+        self.genome = genome
+        self.windows = windows
+        self.labels = _check_labels(labels, len(windows))
+        self.encoding = encoding
+        self.batch_size = _check_whole("batch_size", batch_size, 1)
+        self.shuffle = bool(shuffle)
+        self.seed = check_seed(seed)
+        self.jitter = _check_whole("jitter", jitter, 0)
+        self.reverse_complement = reverse_complement
+        self.prefetch = _check_whole("prefetch", prefetch, 1)
+        self.threads = resolve_threads(threads)
+        self.rank, self.world_size = _place_among_ranks(rank, world_size)
+        self.drop_last = bool(drop_last)
+        self.device = device
+        self.pin = bool(pin)
+        self._torch = _import_torch()
+        self._check_device()
+        self._contig = genome_contigs(windows, genome)
+        self._steps = self._count_steps()
+        self._row_shape = tuple(encoding.shape(windows.length))
+        self._row_bytes = math.prod(self._row_shape) * np.dtype(encoding.numpy_dtype).itemsize
+        self._epoch = 0
+        self._step = 0  # steps of the epoch that the consumer has had
+        self._resume = 0  # step at which the next loop begins
+        self._start_meters()
+
+    def _start_meters(self) -> None:
+        # Batches in the consumer's hands and on their way, and one being exchanged.
+        self._pool = _core.BlockPool(bytes=self.batch_size * self._row_bytes, kept=self.prefetch + 2)
+        self._waited = 0.0
+        self._cpu_ended = 0.0
+        self._cpu_before = 0.0
+        self._prefetchers: set[Any] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what belongs to this process: threads, memory and meters."""
+        state = self.__dict__.copy()
+        for name in ("_torch", "_pool", "_waited", "_cpu_ended", "_cpu_before", "_prefetchers"):
+            del state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._torch = _import_torch()
+        self._start_meters()
+
+    def __len__(self) -> int:
+        """Batches in an epoch, on this rank."""
+        return self._steps
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next loop runs, or that is running."""
+        return self._epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next loop run this epoch, from its beginning."""
+        self._epoch = _check_whole("epoch", epoch, 0)
+        self._step = self._resume = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the stream stands, in plain numbers: after the last batch that was yielded.
+
+        After an epoch's last batch this is the beginning of the next.
+        """
+        epoch, step = (self._epoch, self._step) if self._step < self._steps else (self._epoch + 1, 0)
+        return {"epoch": epoch, "step": step, **self._fingerprint()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Make the next loop go on where `state_dict` was taken.
+
+        Raises:
+            ValueError: the state is that of another stream: other windows, seed, batch size, order or ranks.
+        """
+        for name, value in self._fingerprint().items():
+            if name not in state or state[name] != value:
+                raise ValueError(f"the state is of another stream: {name} is {state.get(name)!r} there, {value!r} here")
+        epoch = _check_whole("epoch", state["epoch"], 0)
+        step = _check_whole("step", state["step"], 0)
+        if step >= self._steps:
+            raise ValueError(f"step={step} must be below the {self._steps} steps of an epoch")
+        self._epoch = epoch
+        self._step = self._resume = step
+
+    def _fingerprint(self) -> dict[str, Any]:
+        names = ("seed", "batch_size", "shuffle", "drop_last", "world_size", "jitter", "reverse_complement")
+        return {"n_windows": len(self.windows), **{name: getattr(self, name) for name in names}}
+
+    @property
+    def wait_seconds(self) -> float:
+        """Time that the consumer spent waiting for batches since the last `reset_counters`."""
+        return self._waited
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of the native threads since the last `reset_counters`, by their own clocks."""
+        return self._cpu_total() - self._cpu_before
+
+    def reset_counters(self) -> None:
+        """Set `wait_seconds` and `cpu_seconds` to 0."""
+        self._waited = 0.0
+        self._cpu_before = self._cpu_total()
+
+    def _cpu_total(self) -> float:
+        return self._cpu_ended + float(sum(prefetcher.cpu_seconds for prefetcher in self._prefetchers))
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch, first_step = self._epoch, self._resume
+        self._step, self._resume = first_step, 0
+        worker, workers = self._place_among_workers()
+        steps = iter(range(first_step + worker, self._steps, workers))
+        queue: deque[tuple[int, _Buffers]] = deque()
+        process = os.getpid()
+        prefetcher = self._start(epoch)
+        try:
+            for step in steps:
+                self._submit(prefetcher, queue, step)
+                if len(queue) == self.prefetch:
+                    break
+            while queue:
+                if os.getpid() != process:
+                    # Forked in mid-epoch: the threads stayed with the parent.
+                    process = os.getpid()
+                    prefetcher = self._start(epoch)
+                    for _, buffers in queue:
+                        prefetcher.submit(**self._targets(buffers))
+                self._waited += prefetcher.wait()
+                step, buffers = queue.popleft()
+                # The freed place is filled before the consumer goes to work on this batch.
+                following = next(steps, None)
+                if following is not None:
+                    self._submit(prefetcher, queue, following)
+                batch = self._finish(buffers)
+                del buffers
+                if self._epoch == epoch:
+                    self._step = step + 1
+                yield batch
+                del batch
+        finally:
+            prefetcher.stop()
+            self._cpu_ended += prefetcher.cpu_seconds
+            self._prefetchers.discard(prefetcher)
+        if self._epoch == epoch:
+            self._epoch = epoch + 1
+            self._step = 0
+
+    def _start(self, epoch: int) -> Any:
+        prefetcher = _core.Prefetcher(
+            genome=self.genome._native,
+            contig=self._contig,
+            start=self.windows.start,
+            strand=self.windows.strand,
+            length=self.windows.length,
+            encoding=self.encoding.native(),
+            labels=self.labels,
+            shuffle=self.shuffle,
+            seed=self.seed,
+            epoch=epoch,
+            jitter=self.jitter,
+            reverse_complement=self.reverse_complement,
+            threads=self.threads,
+        )
+        self._prefetchers.add(prefetcher)
+        return prefetcher
+
+    def _submit(self, prefetcher: Any, queue: deque[tuple[int, _Buffers]], step: int) -> None:
+        first, rows = self._stretch(step)
+        buffers = _Buffers(
+            first=first,
+            x=self._empty_rows(rows),
+            y=None if self.labels is None else self._empty((rows, *self.labels.shape[1:]), self.labels.dtype),
+            index=self._empty((rows,), np.dtype(np.int64)),
+            strand=self._empty((rows,), np.dtype(np.int8)),
+        )
+        prefetcher.submit(**self._targets(buffers))
+        queue.append((step, buffers))
+
+    @staticmethod
+    def _targets(buffers: _Buffers) -> dict[str, Any]:
+        return {"rows": len(buffers.index), **buffers._asdict()}
+
+    def _empty_rows(self, rows: int) -> NDArray[np.uint8]:
+        if self.pin:
+            return self._empty((rows * self._row_bytes,), np.dtype(np.uint8))
+        block: NDArray[np.uint8] = self._pool.take(rows * self._row_bytes)
+        return block
+
+    def _empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        if not self.pin:
+            return np.empty(shape, dtype)
+        memory = self._torch.empty(math.prod(shape) * dtype.itemsize, dtype=self._torch.uint8, pin_memory=True)
+        pinned: NDArray[Any] = memory.numpy().view(dtype).reshape(shape)
+        return pinned
+
+    def _finish(self, buffers: _Buffers) -> Batch:
+        rows = len(buffers.index)
+        x = buffers.x.view(self.encoding.numpy_dtype).reshape(rows, *self._row_shape)
+        if self._torch is None:
+            return Batch(x, buffers.y, buffers.index, buffers.strand)
+        x = self._torch.from_numpy(x)
+        if _is_bfloat16(self.encoding):
+            x = x.view(self._torch.bfloat16)
+        y = None if buffers.y is None else self._torch.from_numpy(buffers.y)
+        batch = Batch(x, y, self._torch.from_numpy(buffers.index), self._torch.from_numpy(buffers.strand))
+        if self.device.type == "cpu":
+            return batch
+        return Batch(*(part if part is None else part.to(self.device, non_blocking=self.pin) for part in batch))
+
+    def _count_steps(self) -> int:
+        """Steps of an epoch, after a check that every rank has a row in each of them."""
+        together = self.batch_size * self.world_size
+        n = len(self.windows)
+        if self.drop_last:
+            if n < together:
+                raise ValueError(
+                    f"drop_last=True leaves no batch: there are {n} windows, batch_size={self.batch_size} "
+                    f"times world_size={self.world_size} is {together}"
+                )
+            return n // together
+        # The last step must hold a row for each rank, or the one before it must be able to lend some.
+        if n < self.world_size or (self.batch_size == 1 and n % self.world_size):
+            raise ValueError(
+                f"{n} windows in batches of {self.batch_size} leave some of {self.world_size} ranks without a row "
+                "in the last step: use fewer ranks, or drop_last=True"
+            )
+        return -(-n // together)
+
+    def _stretch(self, step: int) -> tuple[int, int]:
+        """First position of this rank's batch in the stream, and its rows."""
+        start, end = self._boundary(step), self._boundary(step + 1)
+        first = start + (end - start) * self.rank // self.world_size
+        last = start + (end - start) * (self.rank + 1) // self.world_size
+        return first, last - first
+
+    def _boundary(self, step: int) -> int:
+        """Position in the stream at which a step begins, all ranks together."""
+        n = len(self.windows)
+        if self.drop_last or step < self._steps - 1:
+            return step * self.batch_size * self.world_size
+        if step == self._steps:
+            return n
+        return min(step * self.batch_size * self.world_size, n - self.world_size)
+
+    def _check_device(self) -> None:
+        if self._torch is None:
+            if self.device != "cpu" or self.pin or _is_bfloat16(self.encoding):
+                raise ValueError(
+                    f"device={self.device!r}, pin={self.pin} and {self.encoding!r}: "
+                    "devices, pinned memory and bfloat16 need torch, which is not installed"
+                )
+            return
+        try:
+            self.device = self._torch.device(self.device)
+        except RuntimeError as error:
+            raise ValueError(f"device={self.device!r} is not known to torch: {str(error).splitlines()[0]}") from None
+        has_cuda = self._torch.cuda.is_available()
+        if self.device.type not in ("cpu", "cuda"):
+            raise ValueError(f"device={str(self.device)!r} must be 'cpu' or 'cuda'")
+        if not has_cuda and (self.pin or self.device.type == "cuda"):
+            raise ValueError(f"device={str(self.device)!r}, pin={self.pin}: torch finds no CUDA device here")
+
+    def _place_among_workers(self) -> tuple[int, int]:
+        """Number of this worker process of a torch DataLoader, and how many there are; 0 of 1 elsewhere."""
+        data = sys.modules.get("torch.utils.data")
+        info = data.get_worker_info() if data is not None else None
+        return (0, 1) if info is None else (info.id, info.num_workers)
+
+
+def _import_torch() -> Any:
+    """The torch module, or None where it is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        return None
+    import torch
+
+    return torch
+
+
+def _place_among_ranks(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    distributed = sys.modules.get("torch.distributed")
+    initialised = distributed is not None and distributed.is_available() and distributed.is_initialized()
+    if world_size is None:
+        world_size = distributed.get_world_size() if distributed is not None and initialised else 1
+    if rank is None:
+        rank = distributed.get_rank() if distributed is not None and initialised else 0
+    world_size = _check_whole("world_size", world_size, 1)
+    rank = _check_whole("rank", rank, 0)
+    if rank >= world_size:
+        raise ValueError(f"rank={rank} must be below world_size={world_size}")
+    return rank, world_size
+
+
+def _check_whole(argument: str, value: Any, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise ValueError(f"{argument}={value!r} must be a whole number, at least {least}")
+    return number
+
+
+def _check_labels(labels: ArrayLike | None, n: int) -> NDArray[Any] | None:
+    if labels is None:
+        return None
+    array = np.asarray(labels)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"labels are of type {array.dtype}: they must be numbers or truth values")
+    if array.ndim not in (1, 2) or len(array) != n:
+        raise ValueError(f"labels has shape {array.shape}: it must be (N,) or (N, T) for the {n} windows")
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+
+
+def _is_bfloat16(encoding: Encoding) -> bool:
+    return getattr(encoding, "dtype", None) == "bfloat16"
