@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import heapq
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnafast.regions import Regions, inside_mask, overlap_mask, subtract
-from dnafast.splitting.parts import BLOCK, PARTS, Split, clipped, counts, megabases, part_of
+from dnafast.splitting.folds import k_folds
+from dnafast.splitting.parts import PARTS, Split, clipped, counts, megabases, part_of
 from dnafast.windowing import Windows
 
 _STRETCH = re.compile(r"(?P<contig>.+):(?P<start>[\d,]*)-(?P<end>[\d,]*)")
+_SMALLEST = 0.25  # whole contigs that give a part less than this of its share are cut instead
 _GAP_SEARCH = 0.05  # a border may move by this share of the rows to fall between two windows
 
 
@@ -35,6 +37,8 @@ def split(
     seed: int = 0,
     fractions: tuple[float, float, float] = (0.7, 0.1, 0.2),
     genome: HasContigs | None = None,
+    *,
+    jitter: int = 0,
 ) -> Split: ...
 @overload
 def split(
@@ -46,6 +50,7 @@ def split(
     seed: int = 0,
     fractions: tuple[float, float, float] = (0.7, 0.1, 0.2),
     genome: HasContigs | None = None,
+    jitter: int = 0,
 ) -> list[Split]: ...
 def split(
     windows: Windows,
@@ -55,12 +60,15 @@ def split(
     seed: int = 0,
     fractions: tuple[float, float, float] = (0.7, 0.1, 0.2),
     genome: HasContigs | None = None,
+    *,
+    jitter: int = 0,
 ) -> Split | list[Split]:
     """Split windows (the positives) by the piece of genome that they lie on.
 
     Parts that are not asked for by name are filled in the order of the genome, train, valid, test, as near to
-    `fractions` of the windows as may be: with whole contigs where there are enough that hold windows, else in stretches
-    whose borders fall between windows where they can. Windows that lie across a border are dropped.
+    `fractions` of the windows as may be: with whole contigs where there are enough of like size, else (one contig, or
+    a chromosome beside its plasmids) in stretches whose borders fall between windows where they can. Windows that lie
+    across a border are dropped.
 
     Args:
         windows: N windows.
@@ -71,6 +79,7 @@ def split(
         seed: of the folds; the split without folds does not depend on it.
         fractions: of train, valid and test.
         genome: gives the lengths of the contigs; without it a contig ends with its last window.
+        jitter: bases that a loader may move a window to either side; no draw reaches into another part.
 
     Returns:
         A `Split`, or a list of k. Their intervals cover the contigs that hold windows.
@@ -79,6 +88,8 @@ def split(
         ValueError: a contig that is unknown, a stretch that cannot be read, parts that overlap, a part without
             windows, fewer than three folds, or folds together with `test` or `valid`.
     """
+    if jitter:
+        windows = replace(windows, start=windows.start - jitter, length=windows.length + 2 * jitter)
     weight = np.ones(len(windows))
     if folds is None:
         return split_in_order(windows, weight, test, valid, fractions, genome)
@@ -86,7 +97,7 @@ def split(
         raise ValueError("folds cannot be combined with test or valid: folds choose these themselves")
     if folds < 3:
         raise ValueError(f"folds must be at least 3 (train, valid and test differ), not {folds}")
-    return _folds(windows, folds, seed, _lengths(windows, genome))
+    return k_folds(windows, folds, seed, _lengths(windows, genome))
 
 
 def split_in_order(
@@ -201,30 +212,46 @@ def _borders(
     behind = np.maximum.accumulate(behind)
     weight = weight[order] if weight.sum() > 0 else np.ones(order.size)
     done = np.cumsum(weight) / weight.sum()  # share of the weight before a border in front of row i + 1
-    new_contig = np.flatnonzero(np.diff(contig)) + 1
-    by_contig = new_contig.size >= len(parts) - 1
-    gaps = new_contig if by_contig else np.flatnonzero(behind[:-1] <= axis_start[1:]) + 1
+    rows = _contig_borders(np.flatnonzero(np.diff(contig)) + 1, done, share)
+    if rows is None:
+        rows = _gap_borders(np.flatnonzero(behind[:-1] <= axis_start[1:]) + 1, done, share)
     borders: list[tuple[int, int]] = []
-    lowest = 1
-    for count_left, target in zip(range(len(parts) - 2, -1, -1), np.cumsum(share)[:-1], strict=True):
-        # Leave a row, or a contig, for each of the parts that follow.
-        if by_contig:
-            candidates = gaps[gaps >= lowest]
-            candidates = candidates[: candidates.size - count_left]
-        else:
-            highest = order.size - 1 - count_left
-            candidates = gaps[(gaps >= lowest) & (gaps <= highest)]
-            candidates = candidates[abs(done[candidates - 1] - target) <= _GAP_SEARCH]
-            if not candidates.size:  # windows overlap all along: those across the border are dropped
-                candidates = np.clip([int(np.searchsorted(done, target)) + 1], lowest, highest)
-        row = int(candidates[np.argmin(abs(done[candidates - 1] - target))])
-        lowest = row + 1
+    for row in rows:
         if contig[row] != contig[row - 1]:
             borders.append((int(contig[row]), 0))
         else:
             border = (behind[row - 1] + axis_start[row]) // 2 if behind[row - 1] <= axis_start[row] else axis_start[row]
             borders.append((int(contig[row]), int(border - int(contig[row]) * span)))
     return borders
+
+
+def _contig_borders(
+    candidates: NDArray[np.int64], done: NDArray[np.float64], share: NDArray[np.float64]
+) -> list[int] | None:
+    """First rows of the parts but the first, each the first of a contig; None where contigs are too few or unequal."""
+    rows: list[int] = []
+    for parts_left, target in zip(range(len(share) - 1, 0, -1), np.cumsum(share), strict=False):
+        # Each of the parts that follow the border needs a contig.
+        here = candidates[: candidates.size - parts_left + 1]
+        if not here.size:
+            return None
+        rows.append(int(here[np.argmin(abs(done[here - 1] - target))]))
+        candidates = candidates[candidates > rows[-1]]
+    got = np.diff([0.0, *done[np.array(rows) - 1], 1.0])
+    return None if (got < _SMALLEST * share).any() else rows
+
+
+def _gap_borders(gaps: NDArray[np.int64], done: NDArray[np.float64], share: NDArray[np.float64]) -> list[int]:
+    """First rows of the parts but the first, behind a gap between windows where there is one near."""
+    rows: list[int] = []
+    for parts_left, target in zip(range(len(share) - 1, 0, -1), np.cumsum(share), strict=False):
+        lowest, highest = (rows[-1] if rows else 0) + 1, done.size - parts_left
+        here = gaps[(gaps >= lowest) & (gaps <= highest)]
+        here = here[abs(done[here - 1] - target) <= _GAP_SEARCH]
+        if not here.size:  # windows overlap all along: those across the border are dropped
+            here = np.clip([int(np.searchsorted(done, target)) + 1], lowest, highest)
+        rows.append(int(here[np.argmin(abs(done[here - 1] - target))]))
+    return rows
 
 
 def _between(stretches: Regions, borders: Sequence[tuple[int, int]], parts: Sequence[str]) -> dict[str, Regions]:
@@ -247,68 +274,3 @@ def _shown(stretches: Regions, lengths: NDArray[np.int64], most: int = 8) -> str
         name = stretches.contigs[contig]
         texts.append(name if start == 0 and end == lengths[contig] else f"{name}:{start}-{end}")
     return ", ".join(texts) + (f" and {len(stretches) - most} more" if len(stretches) > most else "")
-
-
-def _folds(windows: Windows, folds: int, seed: int, lengths: NDArray[np.int64]) -> list[Split]:
-    inside = clipped(windows, lengths)
-    used = np.unique(windows.contig)
-    if used.size >= folds:
-        units, unit = "contigs", windows.contig.astype(np.int64)
-        stretches = Regions.from_arrays(windows.contigs, np.arange(lengths.size), np.zeros(lengths.size), lengths)
-    else:
-        stretches, unit, size = _blocks(inside, folds, windows.length, used, lengths)
-        units = f"blocks of {size:,} bases"
-    held = np.bincount(unit, minlength=len(stretches))
-    fold = _balanced(held, folds, seed)
-    if units == "contigs":
-        fold[held == 0] = -1  # like everywhere, contigs without windows are in no part
-    result = []
-    for test in range(folds):
-        number = {"valid": (test + 1) % folds, "test": test}
-        chosen = {"train": (fold >= 0) & ~np.isin(fold, list(number.values()))}
-        chosen.update({name: fold == k for name, k in number.items()})
-        intervals = {name: stretches[chosen[name]] for name in PARTS}
-        part = part_of(inside, intervals)
-        text = f"fold {test + 1} of {folds}, {units}: {counts(part)}"
-        result.append(Split(part, intervals, text, megabases(windows)))
-    return result
-
-
-def _blocks(
-    inside: Regions, folds: int, window_length: int, used: NDArray[np.int32], lengths: NDArray[np.int64]
-) -> tuple[Regions, NDArray[np.int64], int]:
-    """Blocks of the used contigs, the block of each window, and their size: 1 Mb, or less where there are too few."""
-    size = BLOCK
-    while True:
-        per_contig = np.zeros(lengths.size, dtype=np.int64)
-        per_contig[used] = -(-lengths[used] // size)
-        first = np.cumsum(per_contig) - per_contig
-        unit = first[inside.contig] + inside.start // size
-        if np.unique(unit).size >= folds:
-            break
-        size //= 2
-        if size < 10 * window_length:
-            raise ValueError(
-                f"the windows are too few or too close together for {folds} folds: "
-                f"they lie in fewer than {folds} blocks of {2 * size:,} bases"
-            )
-    contig = np.repeat(np.arange(lengths.size), per_contig)
-    start = (np.arange(contig.size) - first[contig]) * size
-    end = np.minimum(start + size, lengths[contig])
-    return Regions.from_arrays(inside.contigs, contig, start, end), unit, size
-
-
-def _balanced(held: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    """The fold of each unit, int64: the fullest units first, each to the fold that holds least."""
-    shuffled = np.random.default_rng(seed).permutation(held.size)
-    order = shuffled[np.argsort(-held[shuffled], kind="stable")]
-    fold = np.full(held.size, -1, dtype=np.int64)
-    loads = [(0, k) for k in range(folds)]
-    for unit in order[held[order] > 0].tolist():
-        load, k = heapq.heappop(loads)
-        fold[unit] = k
-        heapq.heappush(loads, (load + int(held[unit]), k))
-    # A unit without windows goes with the one before it, which makes for fewer borders.
-    known = np.flatnonzero(fold >= 0)
-    nearest = known[np.maximum(np.searchsorted(known, np.arange(held.size), side="right") - 1, 0)]
-    return fold[nearest]
