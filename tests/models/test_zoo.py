@@ -25,8 +25,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "kmer_cnn": {"embedding_dim": 16, "filters": 32},
     "multiscale_cnn": {"filters": 8},
     "deepbind": {"filters": 32},
-    "promoter_lstm": {"hidden_dim": 32},
-    **dict.fromkeys(RECURRENT, {"hidden": 32}),
+    **{name: {"hidden": 32} for name in RECURRENT},
 }
 LENGTH = 60
 
