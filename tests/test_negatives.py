@@ -139,7 +139,9 @@ def make_case(seed: int, *, scale: int = 1, length: int | None = None, unknown: 
     start = np.array([random.integers(-length // 3, sizes[c] - length // 2) for c in contig])
     strand = random.choice([1, -1, 0], 40, p=[0.5, 0.3, 0.2])
     positives = Windows.from_arrays(tuple(genome.contigs), contig, start, length, strand=strand)
-    peaks = [(int(c), max(0, int(s) - 70), min(sizes[c], int(s) + length + 33)) for c, s in zip(contig, start, strict=True)]
+    peaks = [
+        (int(c), max(0, int(s) - 70), min(sizes[c], int(s) + length + 33)) for c, s in zip(contig, start, strict=True)
+    ]
     blacklist = [(0, 0, 300), (1, 1000, 1000), (1, 500, 99999999), (2, sizes[2] - 1, sizes[2])]
     within = [(0, 0, sizes[0] // 2), (0, sizes[0] // 2, sizes[0] - 5), (2, 100, 2000), (2, 1500, 2500), (3, 0, 40)]
     return Case(genome, letters, positives, peaks, blacklist, within)
@@ -255,7 +257,9 @@ def test_ratios_round_within_one_in_every_bin() -> None:
 def test_same_result_for_any_number_of_threads(method: str, scale: int) -> None:
     case = make_case(5, scale=scale, length=50)
     results = [
-        draw(case.genome, case.positives, method=method, ratio=40.0, max_n=0.05, exclude=case.exclude(), threads=threads)
+        draw(
+            case.genome, case.positives, method=method, ratio=40.0, max_n=0.05, exclude=case.exclude(), threads=threads
+        )
         for threads in (1, 2, 7)
     ]
     for other in results[1:]:
