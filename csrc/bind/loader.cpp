@@ -121,7 +121,8 @@ py::array_t<std::uint8_t> take_block(const std::shared_ptr<BlockPool>& pool, std
     const std::unique_ptr<Loan> returned(static_cast<Loan*>(memory));
     returned->pool->give_back(returned->block);
   });
-  return {static_cast<py::ssize_t>(bytes), reinterpret_cast<const std::uint8_t*>(raw->block), owner};
+  return py::array_t<std::uint8_t>(static_cast<py::ssize_t>(bytes), reinterpret_cast<const std::uint8_t*>(raw->block),
+                                   owner);
 }
 
 py::array_t<std::int64_t> permutation(std::uint64_t size, std::uint64_t seed, std::uint64_t epoch,

@@ -14,7 +14,7 @@
 namespace dnafast {
 namespace {
 
-// Bytes of a batch that a thread takes at a time: long beside taking a lock, short beside a batch.
+// Work that a thread takes at a time, in bytes read or written: long beside taking a lock, short beside a batch.
 constexpr std::size_t chunk_bytes = 1 << 18;
 
 constexpr auto block_alignment = std::align_val_t{64};
@@ -74,8 +74,8 @@ void fill_batch(const LoadPlan& plan, const BatchTarget& target, std::size_t beg
 Prefetcher::Prefetcher(const LoadPlan& plan, int threads) : state_(std::make_unique<State>()), owner_(getpid()) {
   State& state = *state_;
   state.plan = plan;
-  state.chunk_rows =
-      std::max<std::size_t>(1, chunk_bytes / std::max<std::size_t>(1, row_bytes(plan.encoding, plan.length)));
+  const std::size_t row_work = std::max(row_bytes(plan.encoding, plan.length), static_cast<std::size_t>(plan.length));
+  state.chunk_rows = std::max<std::size_t>(1, chunk_bytes / std::max<std::size_t>(1, row_work));
   const auto count = static_cast<std::size_t>(std::max(threads, 1));
   state.cpu_nanoseconds = std::vector<std::atomic<std::int64_t>>(count);
   try {

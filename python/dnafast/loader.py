@@ -1,7 +1,7 @@
 """From windows to batches: shuffled, shifted, read on either strand, encoded ahead by native threads.
 
-A draw depends on the seed, the epoch and the window's row alone, so that the stream of batches is the same for any number
-of threads or worker processes, and the batches of several ranks together are those of one.
+A draw depends on the seed, the epoch and the window's row alone, so that the stream of batches is the same for any
+number of threads or worker processes, and the batches of several ranks together are those of one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 from dnafast import _core
 from dnafast.encoding import BaseCodes, KmerCounts, Kmers, OneHot
 from dnafast.genome import Genome
-from dnafast.negatives import check_seed, genome_contigs
 from dnafast.threads import resolve_threads
 from dnafast.windowing import Windows
 
@@ -63,9 +62,9 @@ class Loader:
     Leaving the loop early ends the epoch's threads; the next loop begins the same epoch anew. The window table and the
     labels are kept as they are, not copied per thread: memory beyond them does not grow with the number of windows.
 
-    In a worker process of `torch.utils.data.DataLoader` (`batch_size=None`) the workers share the steps in turn, so that
-    the DataLoader's stream is that of one process. Each worker has a copy of the loader: call `set_epoch` before each
-    epoch there.
+    In a worker process of `torch.utils.data.DataLoader` (`batch_size=None`) the workers share the steps in turn, so
+    that the DataLoader's stream is that of one process. Each worker has a copy of the loader: call `set_epoch` before
+    each epoch there.
 
     Args:
         genome: where the windows lie.
@@ -89,8 +88,8 @@ class Loader:
         drop_last: leave out the last, smaller batch.
 
     Raises:
-        ValueError: an argument out of range, no windows, labels of another length, or fewer windows than would give each
-            rank a row in every step.
+        ValueError: an argument out of range, no windows, labels of another length, or too few windows to give each rank
+            a row in every step.
     """
 
     def __init__(
@@ -126,7 +125,7 @@ class Loader:
         self.encoding = encoding
         self.batch_size = _check_whole("batch_size", batch_size, 1)
         self.shuffle = bool(shuffle)
-        self.seed = check_seed(seed)
+        self.seed = _check_whole("seed", seed, 0, 2**64 - 1)
         self.jitter = _check_whole("jitter", jitter, 0)
         self.reverse_complement = reverse_complement
         self.prefetch = _check_whole("prefetch", prefetch, 1)
@@ -137,7 +136,7 @@ class Loader:
         self.pin = bool(pin)
         self._torch = _import_torch()
         self._check_device()
-        self._contig = genome_contigs(windows, genome)
+        self._columns = genome._columns(windows)
         self._steps = self._count_steps()
         self._row_shape = tuple(encoding.shape(windows.length))
         self._row_bytes = math.prod(self._row_shape) * np.dtype(encoding.numpy_dtype).itemsize
@@ -267,11 +266,12 @@ class Loader:
             self._step = 0
 
     def _start(self, epoch: int) -> Any:
+        contig, start, strand = self._columns
         prefetcher = _core.Prefetcher(
             genome=self.genome._native,
-            contig=self._contig,
-            start=self.windows.start,
-            strand=self.windows.strand,
+            contig=contig,
+            start=start,
+            strand=strand,
             length=self.windows.length,
             encoding=self.encoding.native(),
             labels=self.labels,
@@ -411,13 +411,13 @@ def _place_among_ranks(rank: int | None, world_size: int | None) -> tuple[int, i
     return rank, world_size
 
 
-def _check_whole(argument: str, value: Any, least: int) -> int:
+def _check_whole(argument: str, value: Any, least: int, most: int = 2**62) -> int:
     try:
         number = operator.index(value)
     except TypeError:
         number = least - 1
-    if number < least:
-        raise ValueError(f"{argument}={value!r} must be a whole number, at least {least}")
+    if not least <= number <= most:
+        raise ValueError(f"{argument}={value!r} must be a whole number from {least} to {most}")
     return number
 
 

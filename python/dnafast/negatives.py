@@ -70,8 +70,8 @@ def sample_negatives(
             2-% bin of G+C (among the known bases) as it has positives, times `ratio`. What a contig cannot supply, for
             instance because `within` leaves it out, comes from the same bin on others.
         ratio: windows to draw for each positive one.
-        exclude: regions to stay clear of, whole: the peaks themselves (a positive window is only a part of its peak) and
-            blacklists. Rows on contigs that the genome lacks exclude nothing.
+        exclude: regions to stay clear of, whole: the peaks themselves (a positive window is only a part of its peak)
+            and blacklists. Rows on contigs that the genome lacks exclude nothing.
         within: regions to stay inside; those that overlap or touch count as one.
         max_n: highest fraction of unknown bases in a window.
         seed: 0 to 2^64 - 1.
@@ -95,20 +95,20 @@ def sample_negatives(
         raise ValueError(f"max_n={max_n!r} must lie between 0 and 1: it is a fraction of the window")
     if len(positives) == 0:
         raise ValueError("positives holds no window: there is nothing to match")
-    seed = check_seed(seed)
+    contig, start, strand = genome._columns(positives)
     drawn = _core.sample_negatives(
         genome=genome._native,
-        contig=genome_contigs(positives, genome),
-        start=positives.start,
-        strand=positives.strand,
+        contig=contig,
+        start=start,
+        strand=strand,
         length=positives.length,
         excluded=_columns(_as_list(exclude), genome, "exclude"),
         within=None if within is None else _columns([within], genome, "within"),
         match_gc=method == "gc",
         ratio=float(ratio),
-        # The product may end just below a whole number: 0.07 * 100 is 7.000000000000001, 0.29 * 100 is 28.999999999999996.
+        # The product may end just below a whole number: 0.29 * 100 is 28.999999999999996.
         max_unknown=math.floor(max_n * positives.length + 1e-9),
-        seed=seed,
+        seed=_check_seed(seed),
         threads=resolve_threads(threads),
     )
     found = len(drawn["contig"])
@@ -131,7 +131,7 @@ def sample_negatives(
     return negatives
 
 
-def check_seed(seed: int) -> int:
+def _check_seed(seed: int) -> int:
     """The seed as a plain int.
 
     Raises:
@@ -144,22 +144,6 @@ def check_seed(seed: int) -> int:
     if not 0 <= value < 1 << 64:
         raise ValueError(f"seed={seed!r} must be a whole number from 0 to 2^64 - 1")
     return value
-
-
-def genome_contigs(windows: Windows, genome: Genome) -> NDArray[np.int32]:
-    """The windows' contigs as indices into the genome's, int32 (N,).
-
-    Raises:
-        ValueError: a window lies on a contig that the genome lacks.
-    """
-    names = tuple(genome.contigs)
-    if windows.contigs == names:
-        return windows.contig
-    mapped = map_contigs(windows.contigs, names)[windows.contig]
-    if mapped.size and mapped.min() < 0:
-        missing = windows.contigs[windows.contig[int(np.argmin(mapped))]]
-        raise ValueError(f"windows lie on contig {missing!r}, which the genome lacks: its contigs are {_some(names)}")
-    return np.ascontiguousarray(mapped)
 
 
 def _as_list(exclude: Regions | Sequence[Regions] | None) -> list[Regions]:
