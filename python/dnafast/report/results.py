@@ -151,11 +151,6 @@ class Results:
         """Every row of ``runs.csv``."""
         return tuple(run for dataset in self.datasets for entry in dataset.entries for run in entry.runs)
 
-    @property
-    def has_gpu_figures(self) -> bool:
-        """Whether any run brought a GPU figure."""
-        return any(run.number(column) is not None for run in self.runs for column in GPU_COLUMNS)
-
     def history(self, run: Run) -> dict[str, NDArray[np.float64]]:
         """Return a run's ``history.csv`` as columns (n_epochs,), NaN where empty; no column if there is no file."""
         path = self.folder / "runs" / run.text("run_id") / "history.csv"
@@ -176,9 +171,6 @@ class Results:
             return None
         labelled = labels[:, task_index] >= 0
         return labels[labelled, task_index], probabilities[labelled, task_index].astype(np.float64)
-
-
-GPU_COLUMNS = ("gpu_peak_bytes", "gpu_utilization", "gpu_energy_joules")
 
 
 def estimate(runs: Sequence[Run], column: str) -> Estimate | None:
