@@ -21,7 +21,7 @@ from dnafast.report import terminal_table, write_report
 from dnafast.report.cost_figures import pareto_front
 from dnafast.report.numbers import amount, megabytes, quality, scaled
 from dnafast.report.results import Entry, Estimate, Run, best_floor, cost, estimate, read_results
-from dnafast.report.tables import mark
+from dnafast.report.tables import mark, state
 from dnafast.report.wording import first_line
 
 NASTY = "<script>alert('$x$ & | \"y\"')</script>"
@@ -545,6 +545,16 @@ def test_estimate_and_cost_by_hand() -> None:
     assert estimate(entry.on("x"), "auroc") == Estimate(pytest.approx(0.85), (0.8, 0.9), 0.7, 0.95)
     assert cost(entry, "train_seconds") == pytest.approx((3 + 5 + 4) / 2)
     assert estimate(entry.on("x"), "latency_ms") is None
+
+
+def test_state_counts_runs_that_ended_differently() -> None:
+    ends = ("converged", "budget_ended", "budget_ended")
+    runs = tuple(
+        Run({"run_id": str(place), "task": "x", "training_state": end, "auroc": "0.7"})
+        for place, end in enumerate(ends)
+    )
+    words = state(Entry("lstm", "torch", runs), "x")
+    assert words == "2 of 3 budget ended before it converged; 1 of 3 converged"
 
 
 def test_pareto_front_by_hand() -> None:

@@ -15,7 +15,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from dnafast.report import canvas, numbers
 from dnafast.report.families import MARKERS, SHORT_TITLES, colour
-from dnafast.report.quality_figures import converged
 from dnafast.report.results import Dataset, Entry, best_floor, cost, estimate, mean_over_tasks, number
 
 # Column of runs.csv -> what the axis says.
@@ -106,7 +105,7 @@ def _scatter(axes: Axes, points: Sequence[Point], label: str) -> None:
             markersize=5.2,
             markeredgecolor=paint,
             markeredgewidth=1.1,
-            markerfacecolor=paint if converged(entry) else colour("paper"),
+            markerfacecolor=paint if entry.converged() else colour("paper"),
             zorder=3,
         )
     # Names stand to the right of their points.

@@ -120,4 +120,4 @@ def _facts(dataset: Dataset) -> list[tuple[str, str]]:
 
 
 def _with_unit(column: columns.Column) -> str:
-    return f"{column.heading} ({column.unit.removeprefix('/ ')})" if column.unit else column.heading
+    return f"{column.heading} ({column.unit})" if column.unit else column.heading

@@ -112,16 +112,11 @@ def _dots(axes: Axes, dataset: Dataset, task: str, rows: dict[tuple[str, str], i
             markersize=4.6,
             markeredgecolor=paint,
             markeredgewidth=1.1,
-            markerfacecolor=paint if converged(entry) else colour("paper"),
+            markerfacecolor=paint if entry.converged(task) else colour("paper"),
             zorder=3,
         )
         ends += found.values
     return ends
-
-
-def converged(entry: Entry) -> bool:
-    """Whether no finished run of a model says that it ended before it converged."""
-    return all(state in ("converged", "") for state in entry.states())
 
 
 class _Curve(NamedTuple):

@@ -53,6 +53,11 @@ class Run:
         ended = self.text("status").lower() in _FINISHED or self.number("auroc") is not None
         return ended and not self.text("error")
 
+    @property
+    def which(self) -> str:
+        """Seed and fold in words, empty where there is neither."""
+        return ", ".join(f"{word} {self.text(word)}" for word in ("seed", "fold") if self.text(word))
+
     def to_json(self) -> dict[str, Any]:
         """Return the row with numbers as numbers and empty figures as null."""
         row: dict[str, Any] = {}
@@ -107,9 +112,15 @@ class Entry:
         """Return the finished runs on a task."""
         return tuple(run for run in self.finished if run.text("task") == task)
 
-    def states(self) -> list[str]:
-        """Return the training state of each finished run, once per run."""
-        return list({run.text("run_id") or id(run): run.text("training_state") for run in self.finished}.values())
+    def states(self, task: str | None = None) -> list[str]:
+        """Return the training state of each finished run, on one task or, once per run, over all."""
+        runs = self.finished if task is None else self.on(task)
+        found = {(run.text("run_id") or id(run), run.text("training_state")) for run in runs}
+        return sorted(state for _, state in found)
+
+    def converged(self, task: str | None = None) -> bool:
+        """Whether no finished run says that it ended before it converged."""
+        return all(state in ("converged", "") for state in self.states(task))
 
 
 @dataclass(frozen=True)
