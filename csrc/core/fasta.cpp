@@ -234,7 +234,7 @@ void FastaConverter::begin_contig(const std::string& name, std::uint64_t line) {
 void FastaConverter::end_contig() {
   iupac_ += sequence_.iupac;
   writer_.add(name_, sequence_);
-  sequence_ = PackedRun{};
+  sequence_.clear();
 }
 
 }  // namespace dnafast
