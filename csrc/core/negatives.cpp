@@ -217,7 +217,9 @@ class Sampler {
   // Quotas: ratio times the positives of each cell, rounded so that every bin, and the whole, is right within one.
   void set_quotas() {
     std::vector<std::atomic<std::uint64_t>> positives(cells_.size());
-    parallel_for(request_.positive_contig.size(), 1024, request_.threads, [&](std::size_t begin, std::size_t end) {
+    if (!request_.match_gc) positives[0] = request_.positive_contig.size();
+    const std::size_t counted = request_.match_gc ? request_.positive_contig.size() : 0;
+    parallel_for(counted, 1024, request_.threads, [&](std::size_t begin, std::size_t end) {
       for (std::size_t row = begin; row < end; ++row) {
         const auto contig = static_cast<std::uint32_t>(request_.positive_contig[row]);
         const std::int64_t length = contigs_[contig].length;
@@ -251,13 +253,12 @@ class Sampler {
 
   // Tries allowed starts in the order of the permutation. True where all of them were tried.
   bool try_candidates() {
-    const std::uint64_t budget = std::min(allowed_.size(), std::max<std::uint64_t>(1 << 17, allowed_.size() / 512));
     const Permutation order(allowed_.size(), request_.seed, 0, Purpose::candidates);
     std::vector<Place> places(block_size);
     std::vector<std::size_t> cells(block_size);
     std::uint64_t tried = 0;
-    while (tried < budget && taken_.size() < wanted_) {
-      const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(block_size, budget - tried));
+    while (tried < allowed_.size() && taken_.size() < wanted_) {
+      const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(block_size, allowed_.size() - tried));
       parallel_for(count, 512, request_.threads, [&](std::size_t begin, std::size_t end) {
         // Windows lie anywhere in the genome: their memory is on its way while the next places are drawn.
         for (std::size_t i = begin; i < end; i += ahead) {
@@ -272,6 +273,7 @@ class Sampler {
           }
         }
       });
+      const std::size_t taken_before = taken_.size();
       for (std::size_t i = 0; i < count && taken_.size() < wanted_; ++i) {
         if (cells[i] == no_cell) continue;
         const std::size_t bin = cells[i] % bins_;
@@ -282,8 +284,21 @@ class Sampler {
         }
       }
       tried += count;
+      const double share = static_cast<double>(taken_.size() - taken_before) / static_cast<double>(count);
+      if (pass_is_cheaper(share)) break;
     }
     return tried == allowed_.size();
+  }
+
+  // Whether a pass over the genome finds what is missing sooner than further tries, of which this share succeeds.
+  // Measured in nanoseconds: a try waits for memory, a step of the pass skips what is far from every wanted bin.
+  bool pass_is_cheaper(double share) const {
+    constexpr double try_cost = 250;
+    constexpr double step_cost = 0.25;
+    constexpr double hit_cost = 16;
+    const auto missing = static_cast<double>(wanted_ - taken_.size());
+    const double pass = static_cast<double>(allowed_.size()) * (step_cost + share * hit_cost);
+    return missing * try_cost > share * pass;
   }
 
   static constexpr std::size_t ahead = 16;

@@ -48,8 +48,8 @@ struct NegativeSample {
 // Distinct windows inside the contigs (and `within`) that touch no positive window and no excluded interval.
 //
 // Every allowed start is a number below their count. A keyed permutation says in which order they are tried against the
-// quota of each (contig, G+C bin); when that has cost about as much as reading the genome once, what is still missing
-// is looked for in one pass over the genome, which finds all there is. A quota that its contig cannot fill is filled
+// quota of each (contig, G+C bin); when tries succeed so seldom that reading the genome once is cheaper, what is still
+// missing is looked for in one pass over it, which finds all there is. A quota that its contig cannot fill is filled
 // with windows of the same bin from other contigs; what then is missing, the genome does not hold.
 NegativeSample sample_negatives(const Genome& genome, const NegativeRequest& request);
 

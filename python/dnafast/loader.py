@@ -13,6 +13,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,8 +47,9 @@ class Batch(NamedTuple):
     strand: Any
 
 
-class _Buffers(NamedTuple):
-    """The arrays of a batch on its way, and the stretch of the stream that it holds."""
+@dataclass(frozen=True, slots=True)
+class _Buffers:
+    """The arrays of a batch on its way, and the position in the stream of its first row."""
 
     first: int
     x: NDArray[np.uint8]
@@ -244,7 +246,7 @@ class Loader:
                     process = os.getpid()
                     prefetcher = self._start(epoch)
                     for _, buffers in queue:
-                        prefetcher.submit(**self._targets(buffers))
+                        self._queue(prefetcher, buffers)
                 self._waited += prefetcher.wait()
                 step, buffers = queue.popleft()
                 # The freed place is filled before the consumer goes to work on this batch.
@@ -294,12 +296,19 @@ class Loader:
             index=self._empty((rows,), np.dtype(np.int64)),
             strand=self._empty((rows,), np.dtype(np.int8)),
         )
-        prefetcher.submit(**self._targets(buffers))
+        self._queue(prefetcher, buffers)
         queue.append((step, buffers))
 
     @staticmethod
-    def _targets(buffers: _Buffers) -> dict[str, Any]:
-        return {"rows": len(buffers.index), **buffers._asdict()}
+    def _queue(prefetcher: Any, buffers: _Buffers) -> None:
+        prefetcher.submit(
+            first=buffers.first,
+            rows=len(buffers.index),
+            x=buffers.x,
+            y=buffers.y,
+            index=buffers.index,
+            strand=buffers.strand,
+        )
 
     def _empty_rows(self, rows: int) -> NDArray[np.uint8]:
         if self.pin:
