@@ -267,6 +267,23 @@ def test_deepbind_can_pool_the_mean_beside_the_maximum() -> None:
     torch.testing.assert_close(torch.jit.script(native)(codes), plain(codes), rtol=1e-5, atol=1e-5)
 
 
+def test_words_with_n_stay_zero_and_the_others_start_small() -> None:
+    model = small("kmer_cnn", embedding_dim=32)
+    assert model.embedding.weight.shape == (4**6 + 1, 32)
+    assert not model.embedding.weight[-1].any()
+    assert model.embedding.weight[:-1].std().item() == pytest.approx(0.05, rel=0.02)
+    model(random_codes(4)).sum().backward()
+    assert not model.embedding.weight.grad[-1].any()
+
+
+def test_danq_starts_as_published() -> None:
+    recurrent = small("danq").recurrent
+    for gate in recurrent.weight_hh_l0_reverse.split(32):
+        torch.testing.assert_close(gate @ gate.T, torch.eye(32), rtol=0, atol=1e-5)
+    forget = recurrent.bias_ih_l0 + recurrent.bias_hh_l0
+    assert forget.tolist() == [0.0] * 32 + [1.0] * 32 + [0.0] * 64
+
+
 def test_longer_sequences_than_built_for() -> None:
     codes = random_codes(2, 200)
     for name in models.names():

@@ -28,7 +28,10 @@ class RecurrentConfig(ModelConfig):
     Attributes:
         hidden: features of the state, per direction.
         layers: recurrent layers on top of each other.
-        pooling: how the states of all positions become one vector.
+        pooling: how the states of all positions become one vector. Attention is the default: it starts close to the
+            mean over positions, so that every position gets a gradient from the first step, and learns where to look.
+            On E. coli promoters of 81 bases (one seed) it and the mean ranked best for LSTM, GRU and BiLSTM, AUROC
+            .84; "last" (of a backward pass: position 0) and "max" stood at .83.
         dropout: before the head, and between layers where there are several.
     """
 
@@ -37,7 +40,7 @@ class RecurrentConfig(ModelConfig):
 
     hidden: int = 64
     layers: int = 1
-    pooling: Pooling = "max"
+    pooling: Pooling = "attention"
     dropout: float = 0.0
 
     def flops(self) -> int:
