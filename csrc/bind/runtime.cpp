@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "bind/register.hpp"
+#include "core/cpu.hpp"
 #include "core/error.hpp"
 
 namespace dnafast::bind {
@@ -40,6 +41,9 @@ void register_runtime(py::module_& m) {
       PyErr_SetObject(PyExc_OSError, arguments.ptr());
     }
   });
+  m.def(
+      "instruction_set", [] { return std::string(name(instruction_set())); },
+      "Name of the instruction set in use: the best there is, or the one that DNAFAST_ISA names.");
 }
 
 }  // namespace dnafast::bind

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "core/kernels.hpp"
 #include "core/parallel.hpp"
 
 namespace dnafast {
@@ -25,22 +26,6 @@ struct OneHotValues {
   T unknown;
 };
 
-// One channel after the other; a plain loop that becomes compare and mask.
-template <class T>
-void one_hot_channels(const std::uint8_t* __restrict codes, std::int64_t length, OneHotValues<T> values,
-                      T* __restrict out) {
-  for (std::uint8_t channel = 0; channel < 4; ++channel, out += length) {
-    if (values.unknown == T{0}) {
-      for (std::int64_t i = 0; i < length; ++i) out[i] = codes[i] == channel ? values.one : T{0};
-    } else {
-      for (std::int64_t i = 0; i < length; ++i) {
-        const T other = codes[i] == unknown_code ? values.unknown : T{0};
-        out[i] = codes[i] == channel ? values.one : other;
-      }
-    }
-  }
-}
-
 template <class T>
 void one_hot_positions(const std::uint8_t* codes, std::int64_t length, OneHotValues<T> values, T* out) {
   std::array<std::array<T, 4>, 5> rows{};
@@ -49,74 +34,25 @@ void one_hot_positions(const std::uint8_t* codes, std::int64_t length, OneHotVal
   for (std::int64_t i = 0; i < length; ++i) std::memcpy(out + 4 * i, rows[codes[i]].data(), sizeof rows[0]);
 }
 
-// Words of k bases: number base 4, the first base most significant; `invalid` where the word holds an unknown base.
-// Computed for a block of positions at a time, each step joining two neighbouring words into one of twice the width,
-// so that all lanes are independent.
-constexpr std::int64_t block_positions = 1024;
-constexpr int max_joined_k = 15;  // two bits a base and the flag below fit 32
-constexpr std::uint32_t invalid_flag = 0x80000000U;
-
-struct Words {
-  std::array<std::uint32_t, block_positions + 16> forward;
-  std::array<std::uint32_t, block_positions + 16> reverse;
-};
-
-// joined[i] = left[i] followed by right[i + width].
-void join(const Words& left, int left_width, const Words& right, int right_width, std::int64_t count, bool canonical,
-          Words& joined) {
-  const int left_shift = 2 * right_width;
-  const int right_shift = 2 * left_width;
-  const std::uint32_t* __restrict left_words = left.forward.data();
-  const std::uint32_t* __restrict right_words = right.forward.data() + left_width;
-  std::uint32_t* __restrict words = joined.forward.data();
-  for (std::int64_t i = 0; i < count; ++i) {
-    words[i] = ((left_words[i] & ~invalid_flag) << left_shift) | (left_words[i] & invalid_flag) | right_words[i];
-  }
-  if (!canonical) return;
-  const std::uint32_t* __restrict left_reverse = left.reverse.data();
-  const std::uint32_t* __restrict right_reverse = right.reverse.data() + left_width;
-  std::uint32_t* __restrict reverse = joined.reverse.data();
-  for (std::int64_t i = 0; i < count; ++i) reverse[i] = left_reverse[i] | (right_reverse[i] << right_shift);
+void one_hot_positions(const std::uint8_t* codes, std::int64_t length, OneHotValues<std::uint8_t>, std::uint8_t* out) {
+  kernels().one_hot_uint8_last(codes, length, out);
 }
 
-// Ids of the words that begin at codes[0 .. count); 4^k where the word holds an unknown base. k <= max_joined_k.
-void word_ids(const std::uint8_t* codes, std::int64_t count, int k, bool canonical, std::uint32_t* __restrict ids) {
-  std::array<Words, 2> powers;   // words of width 1, 2, 4, ...
-  std::array<Words, 2> partial;  // words of the width that the low bits of k give
-  std::int64_t available = count + k - 1;
-  for (std::int64_t i = 0; i < available; ++i) {
-    const std::uint32_t code = codes[i];
-    powers[0].forward[i] = (code & 3) | ((code & 4) << 29);
-    powers[0].reverse[i] = (code & 3) ^ 3;
-  }
-  int power = 0;
-  int part = 0;
-  int part_width = 0;
-  for (int width = 1;; width *= 2) {
-    if ((k & width) != 0) {
-      if (part_width == 0) {
-        partial[part] = powers[power];
-      } else {
-        join(powers[power], width, partial[part], part_width, available - part_width, canonical, partial[part ^ 1]);
-        part ^= 1;
-      }
-      part_width += width;
-    }
-    if (part_width == k) break;
-    available -= width;
-    join(powers[power], width, powers[power], width, available, canonical, powers[power ^ 1]);
-    power ^= 1;
-  }
-  const std::uint32_t invalid = std::uint32_t{1} << (2 * k);
-  const std::uint32_t* __restrict forward = partial[part].forward.data();
-  const std::uint32_t* __restrict reverse = partial[part].reverse.data();
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::uint32_t id = canonical ? std::min(forward[i] & ~invalid_flag, reverse[i]) : forward[i];
-    ids[i] = (forward[i] & invalid_flag) != 0 ? invalid : id;
-  }
+void one_hot_channels(const std::uint8_t* codes, std::int64_t length, OneHotValues<std::uint8_t> values,
+                      std::uint8_t* out) {
+  kernels().one_hot_uint8(codes, length, values.one, values.unknown, out);
 }
 
-// The same for any k that fits 64 bits, one base after the other.
+void one_hot_channels(const std::uint8_t* codes, std::int64_t length, OneHotValues<std::uint16_t> values,
+                      std::uint16_t* out) {
+  kernels().one_hot_uint16(codes, length, values.one, values.unknown, out);
+}
+
+void one_hot_channels(const std::uint8_t* codes, std::int64_t length, OneHotValues<float> values, float* out) {
+  kernels().one_hot_float(codes, length, values.one, values.unknown, out);
+}
+
+// Ids of words of any k that fits 64 bits, one base after the other.
 class RollingWord {
  public:
   RollingWord(int k, bool canonical)
@@ -149,7 +85,7 @@ void for_each_block(const std::uint8_t* codes, std::int64_t positions, int k, bo
   std::array<std::uint32_t, block_positions> ids;
   for (std::int64_t first = 0; first < positions; first += block_positions) {
     const std::int64_t count = std::min(block_positions, positions - first);
-    word_ids(codes + first, count, k, canonical, ids.data());
+    kernels().word_ids(codes + first, count, k, canonical, ids.data());
     visit(first, ids.data(), count);
   }
 }

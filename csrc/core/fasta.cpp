@@ -64,11 +64,12 @@ FastaPiece parse_fasta(std::string_view text, bool at_line_start) {
   FastaPiece piece;
   Packer packer;
   const auto close_record = [&] {
+    PackedRun sequence = packer.finish();
     if (piece.records.empty()) {
-      if (packer.size() == 0) return;
+      if (sequence.length == 0) return;
       piece.records.emplace_back();
     }
-    piece.records.back().sequence = packer.finish();
+    piece.records.back().sequence = std::move(sequence);
   };
   bool may_be_header = at_line_start;
   std::uint64_t line_number = 0;
@@ -77,6 +78,10 @@ FastaPiece parse_fasta(std::string_view text, bool at_line_start) {
       ++line_number;
       if (may_be_header && line.starts_with('>')) {
         close_record();
+        if (trim_end(line).find('\r') != std::string_view::npos) {
+          piece.error = {line_number, "a carriage return within the line; lines must end with a line feed"};
+          return false;
+        }
         const std::string_view name = contig_name(line);
         if (name.empty() || name.size() > max_name_size) {
           piece.error = {line_number, name.empty() ? "a header without a name after '>'"
@@ -204,7 +209,7 @@ void FastaConverter::append(const FastaPiece& piece) {
   }
   if (piece.error) {
     // What does not begin like FASTA is better told so than that its first character is odd.
-    if (!in_contig_ && !(piece.records.size() > 0)) {
+    if (!in_contig_) {
       throw FormatError(
           source_, lines_ + piece.error->line,
           piece.error->what + ", and no header stands before it; a FASTA file begins with '>' and a name");
@@ -228,7 +233,7 @@ void FastaConverter::begin_contig(const std::string& name, std::uint64_t line) {
 void FastaConverter::end_contig() {
   iupac_ += sequence_.iupac;
   writer_.add(name_, sequence_);
-  sequence_ = PackedRun{};
+  sequence_.clear();
 }
 
 }  // namespace dnafast

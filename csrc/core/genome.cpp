@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "core/kernels.hpp"
 #include "core/packing.hpp"
 #include "core/parallel.hpp"
 
@@ -32,51 +33,6 @@ void visit_blocks(std::span<const Interval> blocks, std::int64_t start, std::int
   for (; block != blocks.end() && block->start < end; ++block) {
     visit(std::max<std::int64_t>(block->start, start), std::min<std::int64_t>(block->end, end));
   }
-}
-
-// Four bases from .2bit's order to A C G T = 0 1 2 3, still packed: 0 1 2 3 becomes 3 1 0 2.
-constexpr std::uint32_t reorder(std::uint32_t four) {
-  const std::uint32_t high = (four >> 1) & 0x55;
-  const std::uint32_t low = four & 0x55;
-  return (((high ^ low ^ 0x55) << 1) | (high ^ 0x55)) & 0xFF;
-}
-
-// One base a byte, the first in the lowest byte.
-constexpr std::uint32_t spread(std::uint32_t four) {
-  return ((four >> 6) | (four << 4) | (four << 14) | (four << 24)) & 0x03030303;
-}
-
-constexpr std::uint32_t spread_reversed(std::uint32_t four) {
-  return (four | (four << 6) | (four << 12) | (four << 18)) & 0x03030303;
-}
-
-std::uint8_t base_at(const std::uint8_t* packed, std::int64_t position) {
-  return static_cast<std::uint8_t>((reorder(packed[position / 4]) >> (6 - 2 * (position % 4))) & 3);
-}
-
-// Plain loops over whole bytes, four bases at a time: the compiler makes vectors of them.
-void unpack(const std::uint8_t* packed, std::int64_t start, std::int64_t end, std::uint8_t* codes) {
-  while (start < end && start % 4 != 0) *codes++ = base_at(packed, start++);
-  const std::uint8_t* source = packed + start / 4;
-  const std::int64_t bytes = (end - start) / 4;
-  for (std::int64_t i = 0; i < bytes; ++i) {
-    const std::uint32_t four = spread(reorder(source[i]));
-    std::memcpy(codes + 4 * i, &four, 4);
-  }
-  codes += 4 * bytes;
-  for (start += 4 * bytes; start < end; ++start) *codes++ = base_at(packed, start);
-}
-
-void unpack_reverse_complement(const std::uint8_t* packed, std::int64_t start, std::int64_t end, std::uint8_t* codes) {
-  while (start < end && end % 4 != 0) *codes++ = base_at(packed, --end) ^ 3;
-  const std::int64_t bytes = (end - start) / 4;
-  const std::uint8_t* source = packed + end / 4 - bytes;
-  for (std::int64_t i = 0; i < bytes; ++i) {
-    const std::uint32_t four = spread_reversed(reorder(source[bytes - 1 - i]) ^ 0xFF);
-    std::memcpy(codes + 4 * i, &four, 4);
-  }
-  codes += 4 * bytes;
-  for (end -= 4 * bytes; start < end;) *codes++ = base_at(packed, --end) ^ 3;
 }
 
 // G and C in [start, end): in .2bit's order they are the bases whose low bit is set.
@@ -126,9 +82,9 @@ void decode(const Contig& contig, std::int64_t start, std::int64_t length, bool 
   std::memset(codes, unknown_code, static_cast<std::size_t>(leading));
   std::memset(codes + length - trailing, unknown_code, static_cast<std::size_t>(trailing));
   if (reverse_complement) {
-    unpack_reverse_complement(contig.packed, inside.start, inside.end, codes + leading);
+    kernels().unpack_reverse_complement(contig.packed, inside.start, inside.end, codes + leading);
   } else {
-    unpack(contig.packed, inside.start, inside.end, codes + leading);
+    kernels().unpack(contig.packed, inside.start, inside.end, codes + leading);
   }
   visit_blocks(contig.unknown, inside.start, inside.end, [&](std::int64_t block_start, std::int64_t block_end) {
     const std::int64_t first = reverse_complement ? start + length - block_end : block_start - start;

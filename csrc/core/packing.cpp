@@ -30,38 +30,37 @@ constexpr std::array<Letter, 256> letter_kinds = [] {
   return kinds;
 }();
 
-// What a block of 64 letters holds, found without a branch so that the compiler vectorises it.
+// What a block of 64 letters holds. Found without a branch, in steps that the compiler turns into vectors.
 struct Block {
   alignas(64) std::array<std::uint8_t, block_size> codes;    // T C A G = 0 1 2 3; 0 where not one of them
   alignas(64) std::array<std::uint8_t, block_size> unknown;  // 1 where not A C G T
   alignas(64) std::array<std::uint8_t, block_size> masked;   // 1 where lower case
-  std::uint8_t any_unknown = 0;
-  std::uint8_t all_n = 1;
 };
 
-void classify(const std::uint8_t* letters, Block& block) {
-  std::uint8_t any_unknown = 0;
-  std::uint8_t all_n = 1;
+void classify(const std::uint8_t* __restrict letters, std::uint8_t* __restrict codes, std::uint8_t* __restrict unknown,
+              std::uint8_t* __restrict masked) {
   for (unsigned i = 0; i < block_size; ++i) {
     const auto upper = static_cast<std::uint8_t>(letters[i] & 0xDF);
-    const auto is_base = static_cast<std::uint8_t>((upper == 'A') | (upper == 'C') | (upper == 'G') | (upper == 'T'));
+    const auto flag = [upper](char letter) { return static_cast<std::uint8_t>(upper == letter ? 0xFF : 0); };
+    const auto is_base = static_cast<std::uint8_t>(flag('A') | flag('C') | flag('G') | flag('T'));
     // Bits 1 and 2 of the letters A C T G are 0 1 2 3; .2bit wants 2 1 0 3.
-    const auto order = static_cast<std::uint8_t>((letters[i] >> 1) & 3);
-    const auto code = static_cast<std::uint8_t>(order ^ ((~order & 1) << 1));
-    block.codes[i] = static_cast<std::uint8_t>(code & -is_base);
-    block.unknown[i] = static_cast<std::uint8_t>(is_base ^ 1);
-    block.masked[i] = static_cast<std::uint8_t>((letters[i] >> 5) & 1);
-    any_unknown |= block.unknown[i];
-    all_n &= static_cast<std::uint8_t>(upper == 'N');
+    const auto order = static_cast<std::uint8_t>((upper >> 1) & 3);
+    codes[i] = static_cast<std::uint8_t>((order ^ ((~order & 1) << 1)) & is_base);
+    unknown[i] = static_cast<std::uint8_t>(~is_base & 1);
+    masked[i] = static_cast<std::uint8_t>((letters[i] >> 5) & 1);
   }
-  block.any_unknown = any_unknown;
-  block.all_n = all_n;
 }
 
-void pack(const Block& block, std::uint8_t* packed) {
+bool all_n(const std::uint8_t* letters) {
+  std::uint8_t other = 0;
+  for (unsigned i = 0; i < block_size; ++i) other |= static_cast<std::uint8_t>((letters[i] & 0xDF) ^ 'N');
+  return other == 0;
+}
+
+void pack(const std::uint8_t* __restrict codes, std::uint8_t* __restrict packed) {
   for (unsigned i = 0; i < block_size / 4; ++i) {
     std::uint32_t four;
-    std::memcpy(&four, block.codes.data() + 4 * i, 4);
+    std::memcpy(&four, codes + 4 * i, 4);
     packed[i] = static_cast<std::uint8_t>((four << 6) | (four >> 4) | (four >> 14) | (four >> 24));
   }
 }
@@ -133,6 +132,14 @@ void PackedRun::append(const PackedRun& other) {
   packed.resize((length + 3) / 4);
 }
 
+void PackedRun::clear() {
+  length = 0;
+  packed.clear();
+  unknown.clear();
+  masked.clear();
+  iupac = 0;
+}
+
 Packer::Packer() : stage_(stage_size) {}
 
 void Packer::add(const char* letters, std::size_t count) {
@@ -167,23 +174,26 @@ void Packer::pack_staged() {
 
 void Packer::pack_block(const std::uint8_t* letters, unsigned count) {
   Block block;
-  classify(letters, block);
-  pack(block, run_.packed.data() + run_.length / 4);
+  classify(letters, block.codes.data(), block.unknown.data(), block.masked.data());
+  pack(block.codes.data(), run_.packed.data() + run_.length / 4);
   const std::uint64_t valid = count == block_size ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
-  std::uint64_t unknown = 0;
-  if (block.any_unknown != 0) {
-    unknown = gather(block.unknown) & valid;
-    for (std::uint64_t rest = block.all_n != 0 ? 0 : unknown; rest != 0; rest &= rest - 1) {
-      const auto i = static_cast<unsigned>(std::countr_zero(rest));
-      const Letter kind = letter_kinds[letters[i]];
-      if (kind == Letter::invalid) throw LetterError(run_.length + i, letters[i]);
-      if (kind == Letter::iupac) ++run_.iupac;
-    }
+  const std::uint64_t unknown = gather(block.unknown) & valid;
+  if (unknown != 0) {
+    if (!all_n(letters)) count_iupac(letters, unknown);
+    add_bits(run_.unknown, unknown, run_.length);
   }
-  if (unknown != 0) add_bits(run_.unknown, unknown, run_.length);
   const std::uint64_t masked = gather(block.masked) & valid;
   if (masked != 0) add_bits(run_.masked, masked, run_.length);
   run_.length += count;
+}
+
+void Packer::count_iupac(const std::uint8_t* letters, std::uint64_t unknown) {
+  for (; unknown != 0; unknown &= unknown - 1) {
+    const auto i = static_cast<unsigned>(std::countr_zero(unknown));
+    const Letter kind = letter_kinds[letters[i]];
+    if (kind == Letter::invalid) throw LetterError(run_.length + i, letters[i]);
+    if (kind == Letter::iupac) ++run_.iupac;
+  }
 }
 
 }  // namespace dnafast

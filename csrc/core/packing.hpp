@@ -28,6 +28,8 @@ struct PackedRun {
 
   // Appends another run. Lengths are the caller's to check: the sum must fit 32 bits.
   void append(const PackedRun& other);
+  // Empty again, the memory kept.
+  void clear();
 };
 
 // Packs letters piece by piece. A C G T in either case; IUPAC letters, U and X count as N; lower case is masked.
@@ -37,11 +39,11 @@ class Packer {
   // Throws LetterError, here or in a later call: letters are taken in blocks.
   void add(const char* letters, std::size_t count);
   PackedRun finish();
-  std::uint64_t size() const { return run_.length + staged_; }
 
  private:
   void pack_staged();
   void pack_block(const std::uint8_t* letters, unsigned count);
+  void count_iupac(const std::uint8_t* letters, std::uint64_t unknown);
 
   static constexpr std::size_t stage_size = 16384;
   PackedRun run_;

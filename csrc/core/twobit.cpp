@@ -135,7 +135,9 @@ std::shared_ptr<Genome> open_twobit(const std::string& path) {
     const std::uint8_t size = *reader.take(1, "the index");
     std::string name(reinterpret_cast<const char*>(reader.take(size, "the index")), size);
     offsets.push_back(version == 1 ? reader.long_word("the index") : reader.word("the index"));
-    if (name.empty()) reader.fail("contig " + std::to_string(i) + " of the index has no name");
+    if (name.empty() || name.find('\0') != std::string::npos) {
+      reader.fail("contig " + std::to_string(i) + " of the index has no proper name; the file is damaged");
+    }
     if (!names.insert(name).second) reader.fail("contig '" + name + "' stands twice in the index");
     contigs.push_back({std::move(name), 0, nullptr, {}});
   }

@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['Encoding', 'FastaConverter', 'FormatError', 'Genome', 'composition', 'encode_letters', 'encode_windows', 'pack_letters', 'pack_sequences']
+__all__: list[str] = ['Encoding', 'FastaConverter', 'FormatError', 'Genome', 'composition', 'encode_letters', 'encode_windows', 'instruction_set', 'pack_letters', 'pack_sequences']
 class FormatError(ValueError):
     """
     A file that is not what it should be.
@@ -77,6 +77,10 @@ def encode_letters(letters: numpy.ndarray, encoding: Encoding, out: numpy.ndarra
 def encode_windows(genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, strand: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, encoding: Encoding, out: numpy.ndarray, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Encode windows into the rows of out.
+    """
+def instruction_set() -> str:
+    """
+    Name of the instruction set in use: the best there is, or the one that DNAFAST_ISA names.
     """
 def pack_letters(letters: numpy.ndarray, names: collections.abc.Sequence[str], threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[Genome, int]:
     ...

@@ -289,14 +289,15 @@ class _CacheEntry:
     def __init__(self, source: Path) -> None:
         self.source = source
         status = source.stat()
-        self.origin = {
+        path = str(source.resolve())
+        self.origin: dict[str, int | str] = {
             "format": _CACHE_FORMAT,
-            "path": str(source.resolve()),
+            "path": path,
             "size": status.st_size,
             "mtime_ns": status.st_mtime_ns,
         }
         self.folder = cache_folder()
-        place = hashlib.sha256(self.origin["path"].encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        place = hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         state = hashlib.sha256(json.dumps(self.origin, sort_keys=True).encode()).hexdigest()[:16]
         self.family = f"{source.name[:64]}.{place}."
         self.twobit = self.folder / f"{self.family}{state}.2bit"

@@ -60,7 +60,10 @@ def largest_overlap(windows: Windows, peaks: Regions) -> NDArray[np.float64]:
     order = np.argsort(window_start, kind="stable")
     start = window_start[order]
     best = np.zeros(start.size)
-    peak_start, size = np.unique(np.stack([peak_start[size > 0], size[size > 0]]), axis=1)
+    by_start = np.lexsort((size, peak_start))
+    peak_start, size = peak_start[by_start], size[by_start]
+    new = (size > 0) & ((np.diff(peak_start, prepend=-1) != 0) | (np.diff(size, prepend=-1) != 0))
+    peak_start, size = peak_start[new], size[new]
     # Peaks of like size are swept together: among those at most `reach` long, the ones that overlap a window start
     # within `reach` before it, so one long peak does not widen the search for all.
     magnitude = np.frexp(size.astype(np.float64))[1]

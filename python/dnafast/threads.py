@@ -55,6 +55,23 @@ def resolve_threads(threads: int | None) -> int:
     return threads
 
 
+def shares(threads: int | None) -> tuple[int, int]:
+    """Threads for the data path and for torch, together no more than may be used.
+
+    With few processors the data path gets none of its own (0): a batch is then encoded where it is asked for, which
+    takes microseconds, while a thread taken from torch would slow every step.
+
+    Args:
+        threads: in all, or None for every usable processor.
+
+    Raises:
+        ValueError: the number is below 1.
+    """
+    total = resolve_threads(threads)
+    data = 0 if total < 4 else max(1, total // 8)
+    return data, total - data
+
+
 def _cgroup_quota() -> int | None:
     """Processors' worth of time the control group allows (version 2), rounded up; None where there is no limit."""
     try:

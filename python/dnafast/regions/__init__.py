@@ -2,7 +2,7 @@
 
 from dnafast.regions.bed import read_bed
 from dnafast.regions.placing import default_contigs, locate
-from dnafast.regions.sweeps import merge, overlap_mask, subtract
+from dnafast.regions.sweeps import inside_mask, merge, overlap_mask, subtract
 from dnafast.regions.table import Intervals, Regions, common_contigs, map_contigs
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Regions",
     "common_contigs",
     "default_contigs",
+    "inside_mask",
     "locate",
     "map_contigs",
     "merge",

@@ -34,6 +34,16 @@ def overlap_mask(regions: Intervals, others: Intervals) -> NDArray[np.bool_]:
     return (behind > first) & (start < end)
 
 
+def inside_mask(regions: Intervals, others: Intervals) -> NDArray[np.bool_]:
+    """Which of N regions (or windows) the others, taken together, cover from end to end, bool (N,)."""
+    ((start, end), other), _ = _on_one_axis([regions, others])
+    other_start, other_end = _merged(*other)
+    if not other_start.size:
+        return np.zeros(start.size, dtype=np.bool_)
+    at = np.searchsorted(other_start, start, side="right") - 1
+    return (at >= 0) & (end <= other_end[at]) & (start < end)
+
+
 def subtract(regions: Regions, others: Intervals) -> Regions:
     """The pieces of regions that none of the others covers, in the order of the regions.
 

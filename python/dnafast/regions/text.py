@@ -28,6 +28,7 @@ def read_bytes(path: str | PathLike[str]) -> bytes:
             raise ValueError(f"{path} is truncated: its compressed data end too early") from None
         except (gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"{path} has broken gzip data: {error}") from None
+    content = content.removeprefix(b"\xef\xbb\xbf")  # the byte order mark of some spreadsheets
     if not content.strip():
         raise ValueError(f"{path} is empty")
     if b"\0" in content:
@@ -38,4 +39,4 @@ def read_bytes(path: str | PathLike[str]) -> bytes:
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             raise ValueError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is no UTF-8 text") from None
-    return content.removeprefix(b"\xef\xbb\xbf")
+    return content

@@ -1,0 +1,219 @@
+#include "core/kernels.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstring>
+
+#include "core/cpu.hpp"
+#include "core/genome.hpp"
+
+// Inlined into a wrapper for each instruction set, whose vectors it then uses.
+#define DNAFAST_LOOP [[gnu::always_inline]] inline
+
+namespace dnafast {
+namespace {
+
+// Four bases from .2bit's order to A C G T = 0 1 2 3, still packed: 0 1 2 3 becomes 3 1 0 2.
+DNAFAST_LOOP std::uint32_t reorder(std::uint32_t four) {
+  const std::uint32_t high = (four >> 1) & 0x55;
+  const std::uint32_t low = four & 0x55;
+  return ((high ^ low ^ 0x55) << 1) | (high ^ 0x55);
+}
+
+DNAFAST_LOOP void unpack_loop(const std::uint8_t* packed, std::int64_t start, std::int64_t end, std::uint8_t* codes) {
+  while (start < end && start % 4 != 0) *codes++ = base_at(packed, start++);
+  const std::uint8_t* source = packed + start / 4;
+  const std::int64_t bytes = (end - start) / 4;
+  for (std::int64_t i = 0; i < bytes; ++i) {
+    const std::uint32_t four = reorder(source[i]);
+    // One base a byte, the first in the lowest.
+    const std::uint32_t spread = ((four >> 6) | (four << 4) | (four << 14) | (four << 24)) & 0x03030303;
+    std::memcpy(codes + 4 * i, &spread, 4);
+  }
+  codes += 4 * bytes;
+  for (start += 4 * bytes; start < end; ++start) *codes++ = base_at(packed, start);
+}
+
+DNAFAST_LOOP void unpack_reverse_complement_loop(const std::uint8_t* packed, std::int64_t start, std::int64_t end,
+                                                 std::uint8_t* codes) {
+  while (start < end && end % 4 != 0) *codes++ = base_at(packed, --end) ^ 3;
+  const std::int64_t bytes = (end - start) / 4;
+  const std::uint8_t* source = packed + end / 4 - bytes;
+  for (std::int64_t i = 0; i < bytes; ++i) {
+    const std::uint32_t four = reorder(source[bytes - 1 - i]) ^ 0xFF;
+    const std::uint32_t spread = (four | (four << 6) | (four << 12) | (four << 18)) & 0x03030303;
+    std::memcpy(codes + 4 * i, &spread, 4);
+  }
+  codes += 4 * bytes;
+  for (end -= 4 * bytes; start < end;) *codes++ = base_at(packed, --end) ^ 3;
+}
+
+template <class T>
+DNAFAST_LOOP void one_hot_loop(const std::uint8_t* __restrict codes, std::int64_t length, T one, T other,
+                               T* __restrict out) {
+  for (std::uint8_t channel = 0; channel < 4; ++channel, out += length) {
+    if (other == T{0}) {
+      for (std::int64_t i = 0; i < length; ++i) out[i] = codes[i] == channel ? one : T{0};
+    } else {
+      for (std::int64_t i = 0; i < length; ++i) {
+        const T rest = codes[i] == unknown_code ? other : T{0};
+        out[i] = codes[i] == channel ? one : rest;
+      }
+    }
+  }
+}
+
+DNAFAST_LOOP void one_hot_uint8_last_loop(const std::uint8_t* __restrict codes, std::int64_t length,
+                                          std::uint8_t* __restrict out) {
+  for (std::int64_t i = 0; i < length; ++i) {
+    const std::uint32_t code = codes[i];
+    const std::uint32_t row = static_cast<std::uint32_t>(code == 0) | (static_cast<std::uint32_t>(code == 1) << 8) |
+                              (static_cast<std::uint32_t>(code == 2) << 16) |
+                              (static_cast<std::uint32_t>(code == 3) << 24);
+    std::memcpy(out + 4 * i, &row, 4);
+  }
+}
+
+// Words of k bases for a block of positions at once: each step joins neighbouring words into longer ones, in all lanes
+// independently. A Word holds two bits a base and, on top, whether it holds an unknown base.
+template <class Word>
+struct Words {
+  static constexpr Word invalid = static_cast<Word>(Word{1} << (8 * sizeof(Word) - 1));
+  alignas(64) std::array<Word, block_positions + max_joined_k> forward;
+  alignas(64) std::array<Word, block_positions + max_joined_k> reverse;
+};
+
+// joined[i] = left[i] followed by right[i + left_width].
+template <class Word, bool canonical>
+DNAFAST_LOOP void join(const Words<Word>& left, int left_width, const Words<Word>& right, int right_width,
+                       std::int64_t count, Words<Word>& joined) {
+  constexpr Word invalid = Words<Word>::invalid;
+  const Word* __restrict left_words = left.forward.data();
+  const Word* __restrict right_words = right.forward.data() + left_width;
+  Word* __restrict words = joined.forward.data();
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto shifted = static_cast<Word>(left_words[i] << (2 * right_width));
+    words[i] = static_cast<Word>((shifted & ~invalid) | (left_words[i] & invalid) | right_words[i]);
+  }
+  if constexpr (canonical) {
+    const Word* __restrict left_reverse = left.reverse.data();
+    const Word* __restrict right_reverse = right.reverse.data() + left_width;
+    Word* __restrict reverse = joined.reverse.data();
+    for (std::int64_t i = 0; i < count; ++i) {
+      reverse[i] = static_cast<Word>(left_reverse[i] | (right_reverse[i] << (2 * left_width)));
+    }
+  }
+}
+
+template <class Word, bool canonical>
+DNAFAST_LOOP void word_ids_of(const std::uint8_t* __restrict codes, std::int64_t count, int k,
+                              std::uint32_t* __restrict ids) {
+  constexpr Word invalid = Words<Word>::invalid;
+  std::array<Words<Word>, 4> buffers;
+  Words<Word>* power = &buffers[0];  // words of width 1, 2, 4, ...
+  Words<Word>* partial = nullptr;    // words of the width that the low bits of k give
+  const auto unused = [&] {
+    Words<Word>* buffer = buffers.data();
+    while (buffer == power || buffer == partial) ++buffer;
+    return buffer;
+  };
+  std::int64_t available = count + k - 1;
+  for (std::int64_t i = 0; i < available; ++i) {
+    const auto code = static_cast<Word>(codes[i]);
+    power->forward[i] = static_cast<Word>((code & 3) | (code == unknown_code ? invalid : 0));
+    if constexpr (canonical) power->reverse[i] = static_cast<Word>((code & 3) ^ 3);
+  }
+  int partial_width = 0;
+  for (int width = 1;; width *= 2) {
+    if ((k & width) != 0) {
+      if (partial == nullptr) {
+        partial = power;
+      } else {
+        Words<Word>* joined = unused();
+        join<Word, canonical>(*power, width, *partial, partial_width, available - partial_width, *joined);
+        partial = joined;
+      }
+      partial_width += width;
+      if (partial_width == k) break;
+    }
+    available -= width;
+    Words<Word>* joined = unused();
+    join<Word, canonical>(*power, width, *power, width, available, *joined);
+    power = joined;
+  }
+  const std::uint32_t unknown = std::uint32_t{1} << (2 * k);
+  Word* __restrict forward = partial->forward.data();
+  if constexpr (canonical) {
+    const Word* __restrict reverse = partial->reverse.data();
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto word = static_cast<Word>(forward[i] & ~invalid);
+      forward[i] = static_cast<Word>((word < reverse[i] ? word : reverse[i]) | (forward[i] & invalid));
+    }
+  }
+  for (std::int64_t i = 0; i < count; ++i) ids[i] = (forward[i] & invalid) != 0 ? unknown : forward[i];
+}
+
+DNAFAST_LOOP void word_ids_loop(const std::uint8_t* codes, std::int64_t count, int k, bool canonical,
+                                std::uint32_t* ids) {
+  // Seven bases and the flag fit 16 bits: twice as many lanes.
+  if (k <= 7) {
+    canonical ? word_ids_of<std::uint16_t, true>(codes, count, k, ids)
+              : word_ids_of<std::uint16_t, false>(codes, count, k, ids);
+  } else {
+    canonical ? word_ids_of<std::uint32_t, true>(codes, count, k, ids)
+              : word_ids_of<std::uint32_t, false>(codes, count, k, ids);
+  }
+}
+
+#define DNAFAST_KERNELS(set, target)                                                                                 \
+  namespace set {                                                                                                    \
+  target void unpack(const std::uint8_t* packed, std::int64_t start, std::int64_t end, std::uint8_t* codes) {        \
+    unpack_loop(packed, start, end, codes);                                                                          \
+  }                                                                                                                  \
+  target void unpack_reverse_complement(const std::uint8_t* packed, std::int64_t start, std::int64_t end,            \
+                                        std::uint8_t* codes) {                                                       \
+    unpack_reverse_complement_loop(packed, start, end, codes);                                                       \
+  }                                                                                                                  \
+  target void one_hot_uint8(const std::uint8_t* codes, std::int64_t length, std::uint8_t one, std::uint8_t other,    \
+                            std::uint8_t* out) {                                                                     \
+    one_hot_loop(codes, length, one, other, out);                                                                    \
+  }                                                                                                                  \
+  target void one_hot_uint16(const std::uint8_t* codes, std::int64_t length, std::uint16_t one, std::uint16_t other, \
+                             std::uint16_t* out) {                                                                   \
+    one_hot_loop(codes, length, one, other, out);                                                                    \
+  }                                                                                                                  \
+  target void one_hot_float(const std::uint8_t* codes, std::int64_t length, float one, float other, float* out) {    \
+    one_hot_loop(codes, length, one, other, out);                                                                    \
+  }                                                                                                                  \
+  target void one_hot_uint8_last(const std::uint8_t* codes, std::int64_t length, std::uint8_t* out) {                \
+    one_hot_uint8_last_loop(codes, length, out);                                                                     \
+  }                                                                                                                  \
+  target void word_ids(const std::uint8_t* codes, std::int64_t count, int k, bool canonical, std::uint32_t* ids) {   \
+    word_ids_loop(codes, count, k, canonical, ids);                                                                  \
+  }                                                                                                                  \
+  constexpr Kernels table{unpack,        unpack_reverse_complement, one_hot_uint8, one_hot_uint16,                   \
+                          one_hot_float, one_hot_uint8_last,        word_ids};                                       \
+  }
+
+DNAFAST_KERNELS(baseline, )
+#if defined(__x86_64__)
+DNAFAST_KERNELS(avx2, __attribute__((target("avx2"))))
+#endif
+
+#undef DNAFAST_KERNELS
+#undef DNAFAST_LOOP
+
+}  // namespace
+
+const Kernels& kernels() {
+  switch (instruction_set()) {
+#if defined(__x86_64__)
+    case InstructionSet::avx2:
+      return avx2::table;
+#endif
+    default:
+      return baseline::table;
+  }
+}
+
+}  // namespace dnafast

@@ -1,0 +1,8 @@
+// AVX2 and FMA; the flags are set in CMakeLists.txt. Empty on other architectures.
+#if defined(__x86_64__)
+
+#define DNAFAST_VECTOR_BYTES 32
+#define DNAFAST_KERNELS(type) conv1d_avx2_##type
+#include "ops/cpu/conv1d_kernel.hpp"
+
+#endif

@@ -1,0 +1,20 @@
+// torch.ops.dnafast: the namespace. Each operator adds itself in the file of its name.
+
+#include <string>
+
+#include "ops/compat.hpp"
+#include "ops/cpu/instruction_set.hpp"
+
+namespace dnafast {
+namespace {
+
+std::string instruction_set_name() { return name(instruction_set()); }
+
+}  // namespace
+}  // namespace dnafast
+
+STABLE_TORCH_LIBRARY(dnafast, m) { m.def("instruction_set() -> str"); }
+
+STABLE_TORCH_LIBRARY_IMPL(dnafast, CompositeExplicitAutograd, m) {
+  m.impl("instruction_set", TORCH_BOX(&dnafast::instruction_set_name));
+}

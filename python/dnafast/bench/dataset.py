@@ -1,0 +1,226 @@
+"""What a bench compares networks on: windows over a genome with labels, parts and the flow that led to them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dnafast.encoding import BaseCodes
+from dnafast.genome import Genome
+from dnafast.records import checksum, write_bytes
+from dnafast.splitting import PARTS
+from dnafast.windowing import Windows
+
+# Bootstrap draws whole stretches of the genome, since neighbouring windows are not independent (1 Mb as in design);
+# with fewer blocks than this in the test part an interval means little, so blocks are made smaller.
+BLOCK_BASES = 1_000_000
+FEWEST_BLOCKS = 20
+
+
+@dataclass
+class Flow:
+    """How many regions, windows or sequences each step read, left out and used."""
+
+    rows: list[dict[str, object]] = field(default_factory=list)
+
+    def add(self, step: str, count: int, kind: str = "", part: str = "") -> None:
+        """Count one step; `kind` is the class or file, `part` is train, valid, test or empty."""
+        self.rows.append({"step": step, "class": kind, "part": part, "count": int(count)})
+
+    def add_all(self, counts: Mapping[str, int], kind: str = "", part: str = "") -> None:
+        """Count several steps at once."""
+        for step, count in counts.items():
+            self.add(step, count, kind, part)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """N windows of one length with T tasks.
+
+    Attributes:
+        name: short name, used in file names and in the report.
+        kind: windows of a genome, or sequences that came ready-made (each its own contig).
+        genome: where the bases are.
+        windows: the table of windows (N rows).
+        labels: int8 (N, T): 1, 0, or -1 where a window counts for neither.
+        tasks: T names.
+        part: (N,) "train", "valid" or "test".
+        group: int64 (N,): what the bootstrap draws as a whole (a stretch of genome, a group of related sequences).
+        source: (N,) how each row came here, such as "peak" or "gc".
+        stranded: whether the strand of a window means something; else networks see both and answers are averaged.
+        simulated: whether the data were made up.
+        flow, split, notes, warnings: what the report says about how the data came to be.
+    """
+
+    name: str
+    kind: Literal["genome", "sequences"]
+    genome: Genome
+    windows: Windows
+    labels: NDArray[np.int8]
+    tasks: tuple[str, ...]
+    part: NDArray[np.object_]
+    group: NDArray[np.int64]
+    source: NDArray[np.object_]
+    stranded: bool
+    simulated: bool
+    flow: Flow
+    split: str
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def rows(self, part: str) -> NDArray[np.int64]:
+        """Rows of one part, ascending."""
+        return np.flatnonzero(self.part == part)
+
+    def codes(self, rows: NDArray[np.int64], threads: int | None = None) -> NDArray[np.uint8]:
+        """Base codes (len(rows), L)."""
+        return np.asarray(self.genome.encode(self.windows[rows], BaseCodes(), threads=threads))
+
+    def checksum(self) -> str:
+        """Checksum of all that training and scoring depend on: bases, labels, parts."""
+        codes = self.codes(np.arange(len(self.windows)))
+        parts = np.array([PARTS.index(part) for part in self.part], dtype=np.int8)
+        return checksum(codes, self.windows.strand, self.labels, parts, self.group)
+
+    def limited(self, most_train: int, seed: int = 0) -> Dataset:
+        """The same data with at most `most_train` training rows, drawn at random; other parts stay whole."""
+        train = self.rows("train")
+        if len(train) <= most_train:
+            return self
+        kept_train = np.random.default_rng(seed).choice(train, size=most_train, replace=False)
+        kept = np.sort(np.concatenate([kept_train, np.flatnonzero(self.part != "train")]))
+        note = f"Trained on {most_train:,} of {len(train):,} training windows (a random sample)."
+        return replace(
+            self,
+            windows=self.windows[kept],
+            labels=self.labels[kept],
+            part=self.part[kept],
+            group=self.group[kept],
+            source=self.source[kept],
+            notes=(*self.notes, note),
+        )
+
+    def part_counts(self) -> list[dict[str, object]]:
+        """Positives, negatives and unlabelled rows of each task in each part."""
+        counts: list[dict[str, object]] = []
+        for column, task in enumerate(self.tasks):
+            for part in PARTS:
+                labels = self.labels[self.rows(part), column]
+                counts.append(
+                    {
+                        "task": task,
+                        "part": part,
+                        "positives": int((labels == 1).sum()),
+                        "negatives": int((labels == 0).sum()),
+                        "unlabelled": int((labels < 0).sum()),
+                    }
+                )
+        return counts
+
+    def check(self) -> Dataset:
+        """Refuse data on which nothing can be learnt or scored.
+
+        Raises:
+            ValueError: a part is empty, or has one class only.
+        """
+        for row in self.part_counts():
+            if not row["positives"] or not row["negatives"]:
+                missing = "positives" if not row["positives"] else "negatives"
+                raise ValueError(
+                    f"the {row['part']} part of task {row['task']!r} has no {missing} "
+                    f"({row['positives']} positives, {row['negatives']} negatives): both classes are needed in "
+                    "training, validation and test"
+                )
+        return self
+
+    def as_json(self) -> dict[str, object]:
+        """What the report needs to know about the data."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "tasks": list(self.tasks),
+            "length": self.windows.length,
+            "stranded": self.stranded,
+            "simulated": self.simulated,
+            "flow": self.flow.rows,
+            "parts": self.part_counts(),
+            "split": self.split,
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+        }
+
+    def write(self, folder: Path) -> Path:
+        """Write every row, so that `--table` can run exactly these again.
+
+        Windows of a genome become ``dataset.bed.gz`` (tab-separated with a header line), sequences
+        ``dataset.csv.gz``. Returns the path.
+        """
+        windows = self.windows
+        columns: dict[str, object] = {}
+        if self.kind == "genome":
+            columns["#contig"] = np.array(windows.contigs, dtype=object)[windows.contig]
+            columns |= {"start": windows.start, "end": windows.end}
+            columns["name"] = np.arange(len(windows))
+            columns["score"] = 0
+            columns["strand"] = np.array([".", "+", "-"], dtype=object)[windows.strand]
+        else:
+            letters = np.frombuffer(b"ACGTN", dtype=np.uint8)[self.codes(np.arange(len(windows)))]
+            columns["sequence"] = [row.tobytes().decode() for row in letters]
+        columns |= {"split": self.part, "fold": 0, "group": self.group, "source": self.source}
+        if len(self.tasks) == 1:
+            columns["label"] = self.labels[:, 0]
+        else:
+            columns |= {f"label_{task}": self.labels[:, column] for column, task in enumerate(self.tasks)}
+        separator, name = ("\t", "dataset.bed.gz") if self.kind == "genome" else (",", "dataset.csv.gz")
+        text = pd.DataFrame(columns).to_csv(index=False, sep=separator)
+        buffer = io.BytesIO()
+        # No time stamp, so that the same data give the same bytes.
+        with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as stream:
+            stream.write(text.encode())
+        write_bytes(folder / name, buffer.getvalue())
+        return folder / name
+
+
+def genome_blocks(windows: Windows, test: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
+    """Number each window's stretch of genome.
+
+    Returns the numbers (N,) and the size of a stretch: 1 Mb, or smaller where the test part would otherwise fall into
+    fewer than twenty.
+    """
+    size = BLOCK_BASES
+    centre = windows.start + windows.length // 2
+    while True:
+        _, blocks = np.unique(
+            np.stack([windows.contig.astype(np.int64), centre // size], axis=1), axis=0, return_inverse=True
+        )
+        blocks = np.asarray(blocks).reshape(-1).astype(np.int64)
+        if len(np.unique(blocks[test])) >= FEWEST_BLOCKS or size <= 10 * windows.length:
+            return blocks, size
+        size //= 2
+
+
+def unique_names(specifications: Iterable[str]) -> list[tuple[str, Path]]:
+    """Names and paths of `NAME=FILE` or `FILE` (named by the part of the file name before its first dot).
+
+    Raises:
+        ValueError: two files have one name.
+    """
+    named: list[tuple[str, Path]] = []
+    for specification in specifications:
+        name, separator, path = specification.partition("=")
+        if not separator:
+            name, path = Path(specification).name.split(".")[0], specification
+        if not name or not path:
+            raise ValueError(f"--peaks {specification!r} must be FILE or NAME=FILE")
+        if name in dict(named):
+            raise ValueError(f"--peaks {specification!r}: the name {name!r} is taken already, give another as NAME=FILE")
+        named.append((name, Path(path)))
+    return named

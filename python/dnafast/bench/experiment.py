@@ -1,0 +1,323 @@
+"""The bench from prepared data to the finished folder: which runs there are, which are done, and what they leave."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+import dnafast
+from dnafast import recipes, threads
+from dnafast.bench.contestants import contestants
+from dnafast.bench.datasets import datasets
+from dnafast.bench.dataset import Dataset
+from dnafast.bench.measure import Meter, machine
+from dnafast.bench.options import BenchOptions
+from dnafast.bench.plan import Estimate, estimate, most_train
+from dnafast.bench.runs import PHASE_COLUMNS, RUN_COLUMNS, Outcome, Resources, Row, Run, execute, failed
+from dnafast.records import RECORD_NAME, Record, check_writable_folder, finished_run, plain, write_csv, write_json
+from dnafast.report import terminal_table, write_report
+from dnafast.train import DivergedError
+
+# What a bench leaves in its folder; --overwrite removes these and nothing else.
+_FILES = (
+    *("report.html", "summary.md", "summary.json", "runs.csv", "phases.csv", "config.json", "data.json"),
+    *("dataset.bed.gz", "dataset.csv.gz"),
+)
+# What can go wrong inside one run without making the others pointless: torch's errors are RuntimeErrors.
+_RUN_ERRORS = (RuntimeError, ValueError, MemoryError, DivergedError)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that is decided before the first run."""
+
+    options: BenchOptions
+    recipe: recipes.Recipe
+    resources: Resources
+    datasets: tuple[Dataset, ...]
+    checksums: dict[str, str]
+    runs: tuple[Run, ...]
+    max_train: int | None
+    meter: Meter
+    console: Console
+
+    @classmethod
+    def prepare(cls, options: BenchOptions, console: Console) -> Experiment:
+        """Read the data, decide on the runs and show the plan; writes nothing.
+
+        Raises:
+            ValueError, OSError: a user's mistake, in one sentence.
+        """
+        who = contestants(options.models)
+        resources = _resources(options)
+        _check_folder(options)
+        recipe = recipes.quick() if options.quick else recipes.demonstration() if options.simulated else recipes.own_data()
+        meter = Meter(device="cpu")
+        prepared = datasets(options, recipe, meter)
+        for dataset in prepared:
+            console.print(_describe(dataset))
+        config = replace(
+            recipe.train,
+            **{
+                name: value
+                for name, value in (
+                    ("max_epochs", options.epochs),
+                    ("batch_size", options.batch_size),
+                    ("learning_rate", options.learning_rate),
+                )
+                if value is not None
+            },
+        )
+
+        def runs_on(limited: Sequence[Dataset]) -> tuple[Run, ...]:
+            return tuple(
+                Run(dataset, one, seed, config, resources)
+                for dataset in limited
+                for one in who
+                # A floor is fitted to convergence: it has no seed to vary.
+                for seed in (options.resolved_seeds[:1] if one.is_floor else options.resolved_seeds)
+            )
+
+        limit = options.max_train or (recipes.QUICK_TRAIN if options.quick else None)
+        earlier = _earlier(options)
+        if earlier is not None:
+            limit = earlier["max_train"]
+        elif recipe.timed_steps:
+            limited = [dataset.limited(limit) if limit else dataset for dataset in prepared]
+            limit = _planned_limit(options, recipe, runs_on(limited), limit, console)
+        if limit is not None:
+            prepared = [dataset.limited(limit) for dataset in prepared]
+        checksums = {dataset.name: dataset.checksum() for dataset in prepared}
+        experiment = cls(
+            options, recipe, resources, tuple(prepared), checksums, runs_on(prepared), limit, meter, console
+        )
+        if not options.overwrite:
+            experiment._check_earlier_runs()
+        return experiment
+
+    def run(self) -> int:
+        """Do every run that is not done yet, and write the report.
+
+        Returns:
+            0 where every run finished, 1 where one failed.
+        """
+        out = self.options.out
+        if self.options.overwrite:
+            _remove_earlier(out)
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "config.json", self._config())
+        write_json(out / "data.json", [dataset.as_json() for dataset in self.datasets])
+        for dataset in self.datasets:
+            dataset.write(out)
+        outcomes = self._outcomes_of_others()
+        with self._progress() as progress:
+            for number, run in enumerate(self.runs, start=1):
+                outcome = self._one(run, f"{number}/{len(self.runs)}", progress)
+                outcomes.append(outcome)
+                self._write_tables(outcomes)
+        write_report(out)
+        self.console.print(terminal_table(out))
+        broken = [row for outcome in outcomes for row in outcome.rows if row["status"] == "failed"]
+        for row in broken:
+            self.console.print(f"failed: {row['run_id']}: {row['error']}", style="red")
+        self.console.print(f"Report: {out / 'report.html'}")
+        return 1 if broken else 0
+
+    def _one(self, run: Run, number: str, progress: Progress) -> Outcome:
+        """One run, or its record from an earlier bench."""
+        folder = self.options.out / "runs" / run.id
+        checksum = self.checksums[run.dataset.name]
+        record = finished_run(folder, run.config(), checksum)
+        if record is not None:
+            progress.console.print(f"{number} {run.id}: done earlier")
+            return Outcome(record.result["rows"], record.result["phases"])
+        task = progress.add_task(f"{number} {run.id}", total=None)
+
+        def advance(state: Any) -> None:
+            progress.update(task, completed=state.step, total=state.budget)
+
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            outcome = execute(run, folder, self.recipe.bootstrap_draws, advance)
+        except _RUN_ERRORS as error:
+            outcome = failed(run, error)
+        else:
+            # The record is the last file of a run: its presence says that the run is finished.
+            result = {"rows": outcome.rows, "phases": outcome.phases}
+            Record(run.id, plain(run.config()), checksum, plain(result)).save(folder)
+        finally:
+            progress.remove_task(task)
+        progress.console.print(f"{number} {_line(run, outcome)}")
+        return outcome
+
+    def _write_tables(self, outcomes: Sequence[Outcome]) -> None:
+        out = self.options.out
+        write_csv(out / "runs.csv", [row for outcome in outcomes for row in outcome.rows], RUN_COLUMNS)
+        data_rows = [{"scope": "data", **row} for row in self.meter.rows()]
+        phases = [row for outcome in outcomes for row in outcome.phases]
+        write_csv(out / "phases.csv", [*data_rows, *phases], PHASE_COLUMNS)
+
+    def _config(self) -> Row:
+        """Everything needed to know what was done, and to do it again."""
+        return {
+            "simulated": self.options.simulated,
+            "quick": self.options.quick,
+            "command": " ".join(["python -m dnafast.bench", *sys.argv[1:]]),
+            "options": self.options.as_json(),
+            "recipe": self.recipe,
+            "train": self.runs[0].train,
+            "max_train": self.max_train,
+            "seeds": list(self.options.resolved_seeds),
+            "resources": self.resources,
+            "machine": machine(),
+            "version": dnafast.__version__,
+            "checksums": self.checksums,
+        }
+
+    def _check_earlier_runs(self) -> None:
+        """Refuse a folder whose finished runs are of other data or another configuration.
+
+        Raises:
+            ValueError: names the folder and `--overwrite`.
+        """
+        folder = self.options.out / "runs"
+        for run in self.runs:
+            finished_run(folder / run.id, run.config(), self.checksums[run.dataset.name])
+        for path in sorted(folder.glob(f"*/{RECORD_NAME}")):
+            record = Record.load(path.parent)
+            if record is not None and record.data_checksum not in self.checksums.values():
+                raise ValueError(
+                    f"{path.parent} holds a finished run on other data: choose another --out, "
+                    "or replace the results there with --overwrite"
+                )
+
+    def _outcomes_of_others(self) -> list[Outcome]:
+        """Finished runs on the same data that this command line does not ask for: they stay in the tables."""
+        asked = {run.id for run in self.runs}
+        outcomes = []
+        for path in sorted((self.options.out / "runs").glob(f"*/{RECORD_NAME}")):
+            record = Record.load(path.parent)
+            if record is not None and record.run_id not in asked:
+                outcomes.append(Outcome(record.result["rows"], record.result["phases"]))
+        return outcomes
+
+    def _progress(self) -> Progress:
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
+        return Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True)
+
+
+def _resources(options: BenchOptions) -> Resources:
+    """Device and threads.
+
+    Raises:
+        ValueError: the device does not exist.
+    """
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()) or (kind == "cpu" and number):
+        raise ValueError(f"--device {options.device!r} must be auto, cpu, cuda or cuda:N")
+    if kind == "cuda":
+        there = torch.cuda.device_count()
+        if int(number or 0) >= there:
+            raise ValueError(f"--device {options.device!r}: torch sees {there} GPUs here; use --device cpu")
+    data_threads, torch_threads = threads.shares(options.threads)
+    data_threads = max(1, data_threads)
+    return Resources(device, data_threads, torch_threads)
+
+
+def _check_folder(options: BenchOptions) -> None:
+    """Refuse a folder that cannot be written, or that holds something else than a bench.
+
+    Raises:
+        ValueError, OSError: names the folder.
+    """
+    out = check_writable_folder(options.out)
+    if out.is_dir() and not (out / "config.json").exists() and any(out.iterdir()):
+        raise ValueError(f"--out {out} is a folder with other files in it: choose a new or empty one")
+
+
+def _earlier(options: BenchOptions) -> Row | None:
+    """What an earlier bench with the same options in the folder decided, so that a restart decides alike."""
+    path = options.out / "config.json"
+    if options.overwrite or not path.exists():
+        return None
+    with contextlib.suppress(ValueError):
+        earlier = json.loads(path.read_text())
+        passing = ("plan", "overwrite", "models", "seeds")
+        there, now = ({k: v for k, v in o.items() if k not in passing} for o in (earlier["options"], options.as_json()))
+        if there == now and earlier.get("version") == dnafast.__version__:
+            return dict(earlier)
+    return None
+
+
+def _planned_limit(
+    options: BenchOptions, recipe: recipes.Recipe, runs: Sequence[Run], limit: int | None, console: Console
+) -> int | None:
+    """Most training windows for which the bench ends within `--max-minutes`; prints the estimate."""
+    timed: dict[tuple[str, Any], Estimate] = {}
+    estimates = []
+    with console.status("timing a few steps of every network"):
+        for run in runs:
+            key = (run.dataset.name, run.contestant)
+            if key not in timed:
+                timed[key] = estimate(run, recipe.timed_steps)
+            estimates.append(replace(timed[key], run=run))
+    total = sum(one.seconds() for one in estimates)
+    if options.plan:
+        for one in estimates:
+            console.print(f"  {one.run.id}: at most {one.seconds():.0f} s ({1e3 * one.step_seconds:.1f} ms a step)")
+    console.print(f"{len(runs)} runs, at most {total / 60:.1f} minutes (early stopping may end them sooner).")
+    if not options.max_minutes:
+        return limit
+    fitting = most_train(estimates, 60 * options.max_minutes)
+    if fitting is None:
+        return limit
+    console.print(
+        f"That is more than --max-minutes {options.max_minutes:g}: networks are trained on {fitting:,} windows at most."
+    )
+    return fitting
+
+
+def _remove_earlier(out: Path) -> None:
+    """Remove what an earlier bench left."""
+    if not (out / "config.json").exists():
+        return
+    for name in _FILES:
+        (out / name).unlink(missing_ok=True)
+    if (out / "runs").is_dir():
+        shutil.rmtree(out / "runs")
+
+
+def _describe(dataset: Dataset) -> str:
+    """A data set in one line for each task."""
+    strand = "stranded" if dataset.stranded else "both strands"
+    lines = [f"{dataset.name}: {len(dataset.windows):,} sequences of {dataset.windows.length} bases, {strand}; {dataset.split}"]
+    counts = dataset.part_counts()
+    for task in dataset.tasks:
+        sizes = ", ".join(
+            f"{row['part']} {row['positives']:,} + {row['negatives']:,}" for row in counts if row["task"] == task
+        )
+        lines.append(f"  {task}: positives + negatives in {sizes}")
+    return "\n".join([*lines, *(f"  {note}" for note in (*dataset.notes, *dataset.warnings))])
+
+
+def _line(run: Run, outcome: Outcome) -> str:
+    """A finished run in one line."""
+    row = outcome.rows[0]
+    if row["status"] == "failed":
+        return f"{run.id}: failed: {row['error']}"
+    areas = ", ".join(f"{one['auroc']:.3f}" for one in outcome.rows)
+    state = str(row["training_state"]).replace("_", " ")
+    return f"{run.id}: AUROC {areas} ({state}, {row['train_seconds']:.1f} s)"

@@ -1,0 +1,163 @@
+"""Data sets from a genome and peak files: open windows around summits, closed ones sampled."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnafast.bench.dataset import Dataset, Flow, genome_blocks, unique_names
+from dnafast.bench.measure import Meter
+from dnafast.bench.options import BenchOptions
+from dnafast.genome import Genome
+from dnafast.labelling import union_sites
+from dnafast.negatives import sample_negatives
+from dnafast.regions import Regions, default_contigs, locate, read_bed
+from dnafast.splitting import PARTS, Split, split
+from dnafast.windowing import Windows, windows
+
+DEFAULT_LENGTH = 600
+
+
+def from_peaks(options: BenchOptions, fasta: Path, meter: Meter) -> Dataset:
+    """Windows of a genome, one task for each peak file (or one for all with `--pool`).
+
+    Raises:
+        ValueError: a file is not what it should be, or no window is left.
+    """
+    with meter.phase("index", scope="data"):
+        genome = Genome(fasta, threads=options.threads)
+    with meter.phase("window", scope="data"):
+        return _from_genome(options, genome, fasta)
+
+
+def _from_genome(options: BenchOptions, genome: Genome, fasta: Path) -> Dataset:
+    flow = Flow()
+    named = unique_names(options.peaks)
+    columns = options.columns if options.columns == "auto" else int(options.columns)
+    peaks = {name: read_bed(path, columns=columns) for name, path in named}
+    contigs = _used_contigs(options, genome)
+    excluded = _read_excluded(options.exclude, genome)
+    if len(peaks) > 1 and options.pool:
+        peaks = {"pooled": Regions.concatenate(list(peaks.values()))}
+    length = options.length or DEFAULT_LENGTH
+    placement = {"max_n": options.max_n, "outside": options.outside, "exclude": excluded, "contigs": contigs}
+    if len(peaks) == 1:
+        ((_, regions),) = peaks.items()
+        positives = windows(regions, length=length, genome=genome, **placement)
+        labels = np.ones((len(positives), 1), dtype=np.int8)
+    else:
+        positives, labels = union_sites(peaks, length=length, genome=genome, **placement)
+    flow.add_all(positives.flow, kind="open")
+
+    parts = split(positives, test=options.test or None, valid=options.valid or None, genome=genome)
+    whole = [locate(regions, genome.contigs, outside="drop")[0] for regions in peaks.values()]
+    barred = [*whole, *([excluded] if excluded is not None else [])]
+    tables, label_rows, part_names, sources = [], [], [], []
+    notes: list[str] = []
+    for part in PARTS:
+        rows = parts.indices(part)
+        if not len(rows):
+            raise ValueError(
+                f"the {part} part has no open window ({parts.description}): name other contigs or stretches "
+                "with --test and --valid"
+            )
+        flow.add("used", len(rows), "open", part)
+        closed, note = _closed(options, genome, positives[rows], barred, parts, part)
+        flow.add("used", len(closed), "closed", part)
+        notes += note
+        tables += [positives[rows], closed]
+        label_rows += [labels[rows], np.zeros((len(closed), labels.shape[1]), dtype=np.int8)]
+        part_names += [part] * (len(rows) + len(closed))
+        sources += ["peak"] * len(rows) + [options.sample] * len(closed)
+    dropped = int((parts.part == "dropped").sum())
+    if dropped:
+        flow.add("border between parts", dropped, "open")
+
+    table = Windows.concatenate(tables)
+    part_column = np.array(part_names, dtype=object)
+    group, block = genome_blocks(table, part_column == "test")
+    stranded = bool((table.strand != 0).all()) if options.strand == "auto" else options.strand == "stranded"
+    if stranded and not (table.strand != 0).all():
+        raise ValueError("--strand stranded: the peaks have no strand, so windows cannot be read in their direction")
+    notes.append(f"Intervals come from a bootstrap over stretches of {block:,} bases.")
+    notes += _genome_notes(options, genome)
+    return Dataset(
+        name=_name(options, fasta, list(peaks)),
+        kind="genome",
+        genome=genome,
+        windows=table,
+        labels=np.concatenate(label_rows),
+        tasks=tuple(peaks),
+        part=part_column,
+        group=group,
+        source=np.array(sources, dtype=object),
+        stranded=stranded,
+        simulated=False,
+        flow=flow,
+        split=parts.description,
+        notes=tuple(notes),
+    )
+
+
+def _closed(
+    options: BenchOptions, genome: Genome, positives: Windows, barred: Sequence[Regions], parts: Split, part: str
+) -> tuple[Windows, list[str]]:
+    """Closed windows of one part, from that part's own stretches, and a note where the genome had too few."""
+    with warnings.catch_warnings():
+        # The shortfall is told in the report and in the flow.
+        warnings.filterwarnings("ignore", category=UserWarning, module="dnafast")
+        closed = sample_negatives(
+            genome,
+            positives,
+            method=options.sample,
+            ratio=options.ratio,
+            exclude=list(barred),
+            within=parts.intervals[part],
+            max_n=options.max_n,
+            seed=PARTS.index(part),
+            threads=options.threads,
+        )
+    wanted = int(closed.shortfall["wanted"].sum() - closed.shortfall["found"].sum())
+    if not wanted:
+        return closed, []
+    return closed, [f"The {part} part has {wanted:,} closed windows fewer than wanted: its stretches hold no more."]
+
+
+def _used_contigs(options: BenchOptions, genome: Genome) -> list[str]:
+    """Contigs to use.
+
+    Raises:
+        ValueError: `--contigs` names one the genome lacks.
+    """
+    if not options.contigs:
+        return default_contigs(genome.contigs) or list(genome.contigs)
+    for name in options.contigs:
+        if name not in genome.contigs:
+            shown = ", ".join(list(genome.contigs)[:5])
+            raise ValueError(f"--contigs {name!r} is not in {genome.path}, which has {shown}, …")
+    return list(options.contigs)
+
+
+def _read_excluded(paths: Sequence[Path], genome: Genome) -> Regions | None:
+    if not paths:
+        return None
+    located = [locate(read_bed(path, columns=3), genome.contigs, outside="drop")[0] for path in paths]
+    return Regions.concatenate(located)
+
+
+def _genome_notes(options: BenchOptions, genome: Genome) -> list[str]:
+    notes = []
+    foreign = int(genome.report.get("iupac_as_n", 0))
+    if foreign:
+        notes.append(f"{foreign:,} IUPAC letters other than ACGT in the genome count as N.")
+    if not options.exclude:
+        notes.append("No blacklist was applied (--exclude).")
+    return notes
+
+
+def _name(options: BenchOptions, fasta: Path, tasks: Sequence[str]) -> str:
+    return tasks[0] if len(tasks) == 1 else fasta.name.split(".")[0]

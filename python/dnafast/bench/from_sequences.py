@@ -1,0 +1,155 @@
+"""Data sets from sequences that come ready-made: two FASTA files, or a table."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnafast.bench.dataset import Dataset, Flow, genome_blocks
+from dnafast.bench.measure import Meter
+from dnafast.bench.options import BenchOptions
+from dnafast.genome import Genome
+from dnafast.regions import Regions
+from dnafast.sequences import read_fasta, read_table
+from dnafast.splitting import PARTS, Split, split_sequences
+from dnafast.windowing import Windows
+
+
+def from_fasta(options: BenchOptions, positives: Path, negatives: Path, meter: Meter) -> Dataset:
+    """A data set of one task from a FASTA file for each class.
+
+    Raises:
+        ValueError: the files do not hold sequences of one length.
+    """
+    with meter.phase("index", "data"):
+        opened, closed = read_fasta(positives), read_fasta(negatives)
+    lengths = opened.letters.shape[1], closed.letters.shape[1]
+    if lengths[0] != lengths[1]:
+        raise ValueError(
+            f"{negatives}: sequences of {lengths[1]} bases, but those of {positives} have {lengths[0]}: "
+            "networks are compared on sequences of one length"
+        )
+    coordinates = None
+    if opened.coordinates is not None and closed.coordinates is not None:
+        coordinates = Regions.concatenate([opened.coordinates, closed.coordinates])
+    sizes = [len(opened.letters), len(closed.letters)]
+    flow = Flow()
+    flow.add_all({"read": sizes[0]}, "positive")
+    flow.add_all({"read": sizes[1]}, "negative")
+    name = positives.resolve().parent.name if positives.name.startswith("pos") else positives.name.split(".")[0]
+    return assemble(
+        options,
+        meter,
+        name=name,
+        task=name,
+        letters=np.concatenate([opened.letters, closed.letters]),
+        labels=np.repeat(np.array([1, 0], dtype=np.int8), sizes),
+        source=np.repeat(np.array(["positive", "negative"], dtype=object), sizes),
+        flow=flow,
+        coordinates=coordinates,
+    )
+
+
+def from_table(options: BenchOptions, path: Path, meter: Meter) -> Dataset:
+    """A data set of one task from a table of sequences, labels and, where it has one, their parts."""
+    with meter.phase("index", "data"):
+        table = read_table(path)
+    labels = table.labels
+    assert labels is not None, "read_table always gives labels"
+    source = np.where(labels == 1, "positive", "negative").astype(object)
+    flow = Flow()
+    for kind in ("positive", "negative"):
+        flow.add("read", int((source == kind).sum()), kind)
+    name = path.name.split(".")[0]
+    return assemble(
+        options,
+        meter,
+        name=name,
+        task=name,
+        letters=table.letters,
+        labels=labels,
+        source=source,
+        flow=flow,
+        coordinates=table.coordinates,
+        part=table.split,
+    )
+
+
+def assemble(
+    options: BenchOptions,
+    meter: Meter,
+    *,
+    name: str,
+    task: str,
+    letters: NDArray[np.uint8],
+    labels: NDArray[np.int8],
+    source: NDArray[np.object_],
+    flow: Flow,
+    coordinates: Regions | None = None,
+    part: Sequence[str] | None = None,
+    simulated: bool = False,
+) -> Dataset:
+    """Sequences as a data set: each a contig of its own, parts as given or by coordinates or shared words.
+
+    Args:
+        letters: uint8 (N, L).
+        labels: int8 (N,), 1 or 0.
+        source: (N,) how each came here.
+        flow: what was read.
+        coordinates: where on a genome each lies, if that is known.
+        part: N names of parts, if the data say so.
+    """
+    n, length = letters.shape
+    with meter.phase("window", "data"):
+        names = [str(number) for number in range(n)]
+        genome = Genome.from_sequences(letters, names=names)
+        stranded = options.strand != "unstranded"
+        table = Windows.from_arrays(names, np.arange(n), np.zeros(n), length, strand=1 if stranded else 0)
+        split = Split.from_column(part) if part is not None else _split(options, letters, labels, coordinates)
+        dropped = int((split.part == "dropped").sum())
+        if dropped:
+            flow.add("border between parts", dropped)
+        for kind in dict.fromkeys(source):
+            for one in PARTS:
+                flow.add("used", int(((split.part == one) & (source == kind)).sum()), kind, one)
+        if part is not None:
+            group, unit = split.group, "sequences"
+        elif coordinates is None:
+            group, unit = split.group, "groups of sequences that share words"
+        else:
+            placed = Windows.from_arrays(coordinates.contigs, coordinates.contig, coordinates.start, length)
+            group, block = genome_blocks(placed, split.part == "test")
+            unit = f"stretches of {block:,} bases"
+        kept = split.part != "dropped"
+    return Dataset(
+        name=name,
+        kind="sequences",
+        genome=genome,
+        windows=table[kept],
+        labels=labels[kept, None],
+        tasks=(task,),
+        part=split.part[kept].astype(object),
+        group=group[kept],
+        source=source[kept],
+        stranded=stranded,
+        simulated=simulated,
+        flow=flow,
+        split=split.description,
+        notes=(f"Intervals come from a bootstrap over {unit}.",),
+        warnings=split.warnings,
+    )
+
+
+def _split(
+    options: BenchOptions, letters: NDArray[np.uint8], labels: NDArray[np.int8], coordinates: Regions | None
+) -> Split:
+    with warnings.catch_warnings():
+        # What is odd about the split stands in its warnings, which the report shows.
+        warnings.simplefilter("ignore", UserWarning)
+        return split_sequences(
+            letters, coordinates, labels, test=options.test or None, valid=options.valid or None
+        )

@@ -1,0 +1,167 @@
+"""The options of ``python -m dnafast.bench``: flag, help text and default are one thing, written here once."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+
+def _unset(default: str, metavar: str) -> Any:
+    """Help for an option whose default depends: what happens without it, and what to write for its value."""
+    return tyro.conf.arg(help_behavior_hint=f"(default: {default})", metavar=metavar)
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """Compare recurrent and convolutional networks on DNA: how good is each, and what does it cost?
+
+    Without data options: a demonstration on simulated data (a genome with open regions, and promoters), nothing to
+    download. With --fasta and --peaks, with --positives and --negatives, or with --table: your own data. The result
+    is a folder with report.html, summary.md, runs.csv and every score.
+    """
+
+    # -- your data ---------------------------------------------------------------------------------------------------
+    fasta: Annotated[Path | None, _unset("none", "FILE")] = None
+    """Genome: FASTA (plain, gzip or bgzip) or .2bit. Goes with --peaks, or with --table of windows."""
+    peaks: Annotated[tuple[str, ...], _unset("none", "[NAME=]FILE ...")] = ()
+    """Peak files (narrowPeak, broadPeak or BED; plain or gzip). Several files are several tasks of one network."""
+    pool: bool = False
+    """Merge the peak files into one task (replicates) instead of one task a file."""
+    positives: Annotated[Path | None, _unset("none", "FILE")] = None
+    """FASTA with the sequences of class 1, all of one length. Goes with --negatives."""
+    negatives: Annotated[Path | None, _unset("none", "FILE")] = None
+    """FASTA with the sequences of class 0, as long as those of class 1."""
+    table: Annotated[Path | None, _unset("none", "FILE")] = None
+    """CSV or TSV with columns sequence, label and, optionally, split; with --fasta, a dataset.bed.gz of a bench."""
+
+    # -- from peaks to windows ---------------------------------------------------------------------------------------
+    length: Annotated[int | None, _unset("600; simulated data: 200", "BASES")] = None
+    """Length of the windows around the summits."""
+    sample: Literal["gc", "random"] = "gc"
+    """How closed windows are drawn: gc matches the GC distribution of the open ones, random takes any."""
+    ratio: float = 1.0
+    """Closed windows for each open one, in training, validation and test alike."""
+    exclude: Annotated[tuple[Path, ...], _unset("none", "FILE ...")] = ()
+    """BED files of regions to keep out of both classes, such as the ENCODE blacklist."""
+    contigs: Annotated[tuple[str, ...], _unset("all but alternative, random, unplaced, decoy, M and Y", "NAME ...")] = ()
+    """Contigs to use."""
+    outside: Literal["error", "drop"] = "error"
+    """When half of a peak file or more lies on contigs the genome lacks, or past an end: stop, or take what is left."""
+    columns: Literal["auto", "3", "4", "5", "6"] = "auto"
+    """Columns of the peak files to read; 3 for BED files whose later columns mean something else."""
+    max_n: float = 0.0
+    """Largest share of N in a window."""
+
+    # -- split -------------------------------------------------------------------------------------------------------
+    test: Annotated[tuple[str, ...], _unset("the last fifth of the positives", "PLACE ...")] = ()
+    """Test part: contigs, or stretches such as chr1:120000000-."""
+    valid: Annotated[tuple[str, ...], _unset("a tenth of the positives", "PLACE ...")] = ()
+    """Validation part, likewise."""
+    strand: Literal["auto", "stranded", "unstranded"] = "auto"
+    """Unstranded: trained on both strands, answers averaged. auto: stranded where every window has a strand."""
+
+    # -- what is compared, and how long ------------------------------------------------------------------------------
+    models: Annotated[tuple[str, ...], _unset("all", "NAME[:IMPLEMENTATION] ...")] = ()
+    """Networks and floors to compare, such as lstm, deepbind:native or kmer_logistic."""
+    seeds: Annotated[tuple[int, ...], _unset("1", "N ...")] = (1,)
+    """How many seeds (one number), or the very seeds (two or more numbers)."""
+    epochs: Annotated[int | None, _unset("20; simulated data: 12", "N")] = None
+    """Longest training, in passes over the training part; early stopping may end it sooner."""
+    batch_size: Annotated[int | None, _unset("64", "N")] = None
+    """Windows in a step."""
+    learning_rate: Annotated[float | None, _unset("0.001", "RATE")] = None
+    """Largest learning rate of the schedule, for every network alike."""
+    max_minutes: float = 60.0
+    """Bound on the whole bench, kept by training on fewer windows where the estimate is longer; 0: no bound."""
+    max_train: Annotated[int | None, _unset("all", "N")] = None
+    """Most training windows; a random sample of the part, stated in the report."""
+    quick: bool = False
+    """Smoke test in about a minute: everything runs, and the figures mean nothing."""
+    plan: bool = False
+    """Prepare the data, time a few steps of every network, print the plan and stop."""
+
+    # -- where and with what -----------------------------------------------------------------------------------------
+    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("dnafast-out")
+    """Folder for the results. Finished runs found there are kept and only missing ones are done."""
+    overwrite: bool = False
+    """Replace the results of another bench in the folder."""
+    device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda|cuda:N")] = "auto"
+    """Where the networks run; auto takes the first GPU where there is one."""
+    threads: Annotated[int | None, _unset("all this process may use", "N")] = None
+    """Processors to use."""
+
+    @property
+    def resolved_seeds(self) -> tuple[int, ...]:
+        """The seeds themselves: 0, 1, … where only their number was given."""
+        return tuple(range(self.seeds[0])) if len(self.seeds) == 1 else self.seeds
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no data were given, so that the demonstration's are simulated."""
+        return not (self.fasta or self.peaks or self.positives or self.negatives or self.table)
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values under the names of the flags, for config.json."""
+
+        def plain(value: object) -> object:
+            if isinstance(value, Path):
+                return str(value)
+            if isinstance(value, tuple):
+                return [plain(item) for item in value]
+            return value
+
+        return {field.name: plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+
+def check(options: BenchOptions) -> None:
+    """Refuse combinations that mean nothing.
+
+    Raises:
+        ValueError: one sentence that names the flag, its value and what would be right.
+    """
+    if options.peaks and not options.fasta:
+        raise ValueError("--peaks needs the genome they lie on: add --fasta GENOME.fa")
+    if options.fasta and not (options.peaks or options.table):
+        raise ValueError(f"--fasta {options.fasta} needs --peaks FILE (or --table of windows): which regions are open?")
+    if (options.positives is None) != (options.negatives is None):
+        given, missing = ("--positives", "--negatives") if options.positives else ("--negatives", "--positives")
+        raise ValueError(f"{given} needs {missing} as well: two FASTA files, one for each class")
+    kinds = [
+        name
+        for name, given in (("--peaks", options.peaks), ("--positives", options.positives), ("--table", options.table))
+        if given
+    ]
+    if len(kinds) > 1:
+        raise ValueError(f"{' and '.join(kinds)} are different kinds of data: give one of them")
+    if options.positives and options.fasta:
+        raise ValueError("--fasta goes with --peaks or --table, not with --positives and --negatives")
+    for name, least in (("length", 1), ("epochs", 1), ("batch_size", 1), ("max_train", 2), ("threads", 1)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise ValueError(f"--{name.replace('_', '-')} {value} must be at least {least}")
+    if not options.ratio > 0:
+        raise ValueError(f"--ratio {options.ratio} must be above 0")
+    if not 0 <= options.max_n <= 1:
+        raise ValueError(f"--max-n {options.max_n} must lie between 0 and 1")
+    if options.max_minutes < 0:
+        raise ValueError(f"--max-minutes {options.max_minutes} must be 0 (no bound) or more")
+    if options.learning_rate is not None and not options.learning_rate > 0:
+        raise ValueError(f"--learning-rate {options.learning_rate} must be above 0")
+    if not options.seeds:
+        raise ValueError("--seeds needs a number: how many seeds, or the very seeds")
+    if len(options.seeds) == 1 and options.seeds[0] < 1:
+        raise ValueError(f"--seeds {options.seeds[0]} must be at least 1: how many seeds")
+    if len(set(options.seeds)) != len(options.seeds) or min(options.seeds) < 0:
+        raise ValueError(f"--seeds {' '.join(map(str, options.seeds))} must be distinct and not negative")
+
+
+Command = Annotated[BenchOptions, tyro.conf.FlagCreatePairsOff]
+
+
+def parse(arguments: list[str] | None = None, program: str = "python -m dnafast.bench") -> BenchOptions:
+    """Options from a command line; ``--help`` and unknown flags end the process as argparse does (exit code 2)."""
+    return tyro.cli(Command, args=arguments, prog=program)

@@ -1,0 +1,41 @@
+"""The ``dnafast`` command."""
+
+from __future__ import annotations
+
+import sys
+
+from dnafast.threads import set_spin_policy
+
+_USAGE = """usage: dnafast COMMAND ...
+
+commands:
+  bench      compare recurrent and convolutional networks on DNA (dnafast bench --help)
+  --version  print the version
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    # Before anything loads torch.
+    set_spin_policy()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    match arguments:
+        case ["--version"]:
+            import dnafast
+
+            print(f"dnafast {dnafast.__version__}")
+            return 0
+        case ["bench", *rest]:
+            from dnafast.bench.main import main as bench
+
+            return bench(rest, program="dnafast bench")
+        case ["-h" | "--help"]:
+            print(_USAGE, end="")
+            return 0
+        case []:
+            print(_USAGE, end="", file=sys.stderr)
+            return 2
+        case [unknown, *_]:
+            print(f"dnafast: unknown command {unknown!r}: there is bench (and --version, --help)", file=sys.stderr)
+            return 2
+    return 2

@@ -1,0 +1,368 @@
+"""How good predictions are: numbers for one run and task, over a whole test set.
+
+Labels are 1 (positive), 0 (negative) and -1 (unknown: left out everywhere). A figure that the labels leave undefined,
+such as the AUROC of one class, is NaN: never an exception, never a warning.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import metrics as sklearn_metrics
+
+METRIC_COLUMNS = (
+    "accuracy",
+    "balanced_accuracy",
+    "auroc",
+    "auprc",
+    "f1",
+    "mcc",
+    "sensitivity",
+    "specificity",
+    "log_loss",
+    "brier",
+    "ece",
+    "threshold",
+    "prevalence",
+)
+"""The columns that `classification_metrics` fills, in the order of runs.csv."""
+
+CALIBRATION_BINS = 15
+"""Bins of the expected calibration error, as in Guo et al. 2017."""
+
+CHANCE_Z = 3.0
+"""Standard errors above chance that count as better: three, because the best of many evaluations is what is asked."""
+
+# Rows x draws that the bootstrap holds at once; its arrays of doubles then fit in a second-level cache.
+_BOOTSTRAP_CELLS = 1 << 17
+
+
+def classification_metrics(labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> dict[str, float]:
+    """Every figure of `METRIC_COLUMNS` for one task.
+
+    A row is called positive where its probability is at least ``threshold``. With one class only, ``auroc``, ``auprc``,
+    ``balanced_accuracy`` and ``mcc`` are NaN; ``sensitivity`` needs positives, ``specificity`` needs negatives, ``f1``
+    needs a positive among labels or calls; with no labelled row all but ``threshold`` are NaN. ``auprc`` is the average
+    precision (no interpolation), ``ece`` is `expected_calibration_error`.
+
+    Args:
+        labels: (n,) of 1, 0 and -1; rows of -1 are left out.
+        probabilities: (n,) within [0, 1].
+        threshold: the cut, usually `best_threshold` of the validation part.
+
+    Raises:
+        ValueError: shapes differ, a label is none of -1, 0, 1, or a probability lies outside [0, 1].
+    """
+    known, scores = _known_rows(labels, probabilities)
+    figures = dict.fromkeys(METRIC_COLUMNS, float("nan"))
+    figures["threshold"] = float(threshold)
+    if known.size == 0:
+        return figures
+    called = (scores >= threshold).astype(np.int8)
+    figures["accuracy"] = float(sklearn_metrics.accuracy_score(known, called))
+    figures["f1"] = float(sklearn_metrics.f1_score(known, called, zero_division=np.nan))
+    figures["log_loss"] = float(sklearn_metrics.log_loss(known, scores, labels=[0, 1]))
+    figures["brier"] = float(np.mean((scores - known) ** 2))
+    figures["ece"] = expected_calibration_error(known, scores)
+    figures["prevalence"] = float(known.mean())
+    has_positives, has_negatives = bool((known == 1).any()), bool((known == 0).any())
+    if has_positives:
+        figures["sensitivity"] = float(sklearn_metrics.recall_score(known, called, pos_label=1))
+    if has_negatives:
+        figures["specificity"] = float(sklearn_metrics.recall_score(known, called, pos_label=0))
+    if has_positives and has_negatives:
+        figures["balanced_accuracy"] = (figures["sensitivity"] + figures["specificity"]) / 2
+        figures["auroc"] = float(sklearn_metrics.roc_auc_score(known, scores))
+        figures["auprc"] = float(sklearn_metrics.average_precision_score(known, scores))
+        figures["mcc"] = float(sklearn_metrics.matthews_corrcoef(known, called))
+    return figures
+
+
+def expected_calibration_error(labels: ArrayLike, probabilities: ArrayLike, bins: int = CALIBRATION_BINS) -> float:
+    """Expected calibration error (Guo et al. 2017) of the probability of class 1.
+
+    [0, 1] is cut into bins of equal width, closed on the right (the first holds 0 too); in each, the mean probability
+    is compared with the share of positives, and the absolute differences are averaged with the bins' sizes as weights.
+
+    Args:
+        labels: (n,) of 1, 0 and -1.
+        probabilities: (n,) within [0, 1].
+        bins: number of bins.
+
+    Raises:
+        ValueError: as `classification_metrics`.
+    """
+    known, scores = _known_rows(labels, probabilities)
+    if known.size == 0:
+        return float("nan")
+    bin_of_row = np.clip(np.ceil(scores * bins).astype(np.int64) - 1, 0, bins - 1)
+    gaps = np.bincount(bin_of_row, weights=scores - known, minlength=bins)
+    return float(np.abs(gaps).sum() / known.size)
+
+
+def best_threshold(labels: ArrayLike, probabilities: ArrayLike) -> float:
+    """The cut with the highest Matthews correlation.
+
+    Every cut between two neighbouring distinct probabilities is tried; the threshold lies half-way between the two.
+    Among equal ones the nearest to 0.5 is taken, and 0.5 itself where no cut has a positive correlation (one class,
+    constant scores).
+
+    Args:
+        labels: (n,) of 1, 0 and -1, of the validation part.
+        probabilities: (n,) within [0, 1].
+
+    Raises:
+        ValueError: as `classification_metrics`.
+    """
+    known, scores = _known_rows(labels, probabilities)
+    order = np.argsort(scores, kind="stable")
+    known, scores = known[order], scores[order]
+    cuts = np.flatnonzero(scores[1:] > scores[:-1]) + 1  # rows from a cut on are called positive
+    if cuts.size == 0:
+        return 0.5
+    positives_below = np.cumsum(known, dtype=np.float64)[cuts - 1]
+    n, n_positives = float(known.size), float(known.sum())
+    n_called = n - cuts
+    # The correlation of two binary columns: covariance over the product of their standard deviations.
+    covariance = n * (n_positives - positives_below) - n_called * n_positives
+    spread = np.sqrt(n_positives * (n - n_positives)) * np.sqrt(n_called * (n - n_called))
+    correlation = np.divide(covariance, spread, out=np.zeros_like(spread), where=spread > 0)
+    highest = correlation.max()
+    if highest <= 0:
+        return 0.5
+    low, high = scores[cuts - 1], scores[cuts]
+    middle = low + (high - low) / 2
+    thresholds = np.where(middle > low, middle, high)  # neighbouring doubles have no number between them
+    best = np.flatnonzero(correlation >= highest * (1 - 1e-12))
+    return float(thresholds[best[np.argmin(np.abs(thresholds[best] - 0.5))]])
+
+
+def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Area under the ROC curve by ranks, ties counted half; NaN where a class is missing.
+
+    Args:
+        labels: (n,) of 1, 0 and -1.
+        scores: (n,) finite numbers on any scale.
+    """
+    known, kept = _known_rows(labels, scores, any_scale=True)
+    ranked = _Ranked(known, kept)
+    return float(ranked.auroc(np.ones((1, known.size)))[0])
+
+
+def mean_auroc(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Mean of `auroc` over the tasks that have both classes; NaN where none has.
+
+    Args:
+        labels: (n, T) of 1, 0 and -1.
+        scores: (n, T) finite numbers.
+    """
+    areas = np.array([auroc(task, score) for task, score in _task_columns(labels, scores)])
+    defined = areas[~np.isnan(areas)]
+    return float(defined.mean()) if defined.size else float("nan")
+
+
+def at_chance(labels: ArrayLike, probabilities: ArrayLike) -> bool:
+    """Whether predictions are no better than chance.
+
+    Two signs of life are looked for, and one is enough. The log loss is lower than that of the best constant (each
+    task's own share of positives) by more than `CHANCE_Z` standard errors of the difference, paired by row. Or the
+    AUROC, averaged over tasks, exceeds 0.5 by more than `CHANCE_Z` standard deviations of the rank statistic under
+    chance, sqrt((p + q + 1) / (12 p q)) for p positives and q negatives; tasks are taken as fully correlated, which is
+    cautious, and rows as independent.
+
+    Args:
+        labels: (n, T) of 1, 0 and -1.
+        probabilities: (n, T) within [0, 1].
+    """
+    columns = list(_task_columns(labels, probabilities))
+    gains = np.zeros(columns[0][0].size if columns else 0)
+    labelled = np.zeros(gains.size, dtype=bool)
+    excess, deviation = [], []
+    for task_labels, task_probabilities in columns:
+        known, scores = _known_rows(task_labels, task_probabilities)
+        mask = task_labels >= 0
+        labelled |= mask
+        n_positives, n_negatives = int(known.sum()), int(known.size - known.sum())
+        if not (n_positives and n_negatives):
+            continue
+        constant = np.full(known.size, n_positives / known.size)
+        gains[mask] += _log_losses(known, constant) - _log_losses(known, scores)
+        excess.append(auroc(known, scores) - 0.5)
+        deviation.append(np.sqrt((n_positives + n_negatives + 1) / (12 * n_positives * n_negatives)))
+    if not excess:
+        return True
+    if np.mean(excess) > CHANCE_Z * np.mean(deviation):
+        return False
+    gains = gains[labelled]
+    standard_error = gains.std() / np.sqrt(gains.size)
+    return not gains.mean() > CHANCE_Z * standard_error
+
+
+def constant_log_loss(labels: ArrayLike) -> float:
+    """Log loss, over all labelled cells, of predicting each task's own share of positives.
+
+    Args:
+        labels: (n, T) of 1, 0 and -1.
+
+    Returns:
+        nats per labelled cell; NaN where nothing is labelled.
+    """
+    total, cells = 0.0, 0
+    for column, _ in _task_columns(labels, labels):
+        known = column[column >= 0].astype(np.float64)
+        if known.size:
+            total += float(_log_losses(known, np.full(known.size, known.mean())).sum())
+            cells += known.size
+    return total / cells if cells else float("nan")
+
+
+def bootstrap_interval(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    groups: ArrayLike,
+    metric: Literal["auroc", "auprc"] = "auroc",
+    draws: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile interval of AUROC or AUPRC, whole groups drawn with replacement.
+
+    Neighbouring windows and related sequences are no independent witnesses; drawing their groups (genome blocks,
+    clusters of sequences) keeps the interval from being too narrow. Draws that hold one class are left out.
+
+    Args:
+        labels: (n,) of 1, 0 and -1.
+        probabilities: (n,) within [0, 1].
+        groups: (n,) the group of each row, integers or strings.
+        metric: ``"auroc"`` or ``"auprc"`` (average precision).
+        draws: number of draws.
+        seed: same seed, same interval.
+        level: share of the draws between the two ends.
+
+    Returns:
+        (low, high); both NaN with one class, one group, or fewer than half of the draws defined.
+
+    Raises:
+        ValueError: an unknown metric, draws below 1, a level outside (0, 1), or arrays that do not fit together.
+    """
+    if metric not in ("auroc", "auprc"):
+        raise ValueError(f"metric={metric!r} must be 'auroc' or 'auprc'")
+    if draws < 1:
+        raise ValueError(f"draws={draws} must be at least 1")
+    if not 0 < level < 1:
+        raise ValueError(f"level={level} must lie between 0 and 1")
+    group_of_row = np.asarray(groups)
+    known, scores = _known_rows(labels, probabilities)
+    mask = np.asarray(labels) >= 0
+    if group_of_row.shape != mask.shape:
+        raise ValueError(f"groups of shape {group_of_row.shape} must have one entry for each of {mask.size} labels")
+    undefined = (float("nan"), float("nan"))
+    names, group_of_row = np.unique(group_of_row[mask], return_inverse=True)
+    if names.size < 2:
+        return undefined
+    ranked = _Ranked(known, scores)
+    group_of_rank = group_of_row[ranked.order]
+    generator = np.random.default_rng(seed)
+    values = []
+    chunk = max(1, _BOOTSTRAP_CELLS // known.size)
+    for begin in range(0, draws, chunk):
+        n = min(chunk, draws - begin)
+        drawn = generator.integers(0, names.size, size=(n, names.size))
+        drawn += np.arange(n)[:, None] * names.size
+        counts = np.bincount(drawn.ravel(), minlength=n * names.size).reshape(n, names.size)
+        weights = counts.astype(np.float64)[:, group_of_rank]
+        values.append(ranked.auroc(weights) if metric == "auroc" else ranked.average_precision(weights))
+    figures = np.concatenate(values)
+    figures = figures[~np.isnan(figures)]
+    if figures.size * 2 < draws:
+        return undefined
+    low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+class _Ranked:
+    """Rows sorted by falling score, so that curves for many weightings of them are a few running sums."""
+
+    def __init__(self, labels: NDArray[np.int8], scores: NDArray[np.float64]) -> None:
+        self.order = np.argsort(-scores, kind="stable")
+        self._positive = (labels[self.order] == 1).astype(np.float64)
+        ordered = scores[self.order]
+        is_last_of_tie = np.ones(ordered.size, dtype=bool)
+        is_last_of_tie[:-1] = ordered[1:] < ordered[:-1]
+        # None where no two scores are equal: the running sums then are the curve as they stand.
+        self._last = None if is_last_of_tie.all() else np.flatnonzero(is_last_of_tie)
+
+    def _curve(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weight of true and of all positives down to each distinct score; both (draws, distinct scores)."""
+        true = np.cumsum(weights * self._positive, axis=1)
+        called = np.cumsum(weights, axis=1)
+        if self._last is not None:
+            true, called = true[:, self._last], called[:, self._last]
+        return true, called
+
+    def auroc(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(draws, n) weights in rank order -> (draws,); NaN where a class has no weight."""
+        if self.order.size == 0:
+            return np.full(weights.shape[0], np.nan)
+        true, called = self._curve(weights)
+        false = called - true
+        # Trapezoids over the false positives; the first one starts in the origin.
+        area = 0.5 * false[:, 0] * true[:, 0]
+        area += 0.5 * np.einsum("ij,ij->i", np.diff(false, axis=1), true[:, 1:] + true[:, :-1])
+        return _divide(area, true[:, -1] * false[:, -1])
+
+    def average_precision(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(draws, n) weights in rank order -> (draws,); NaN where a class has no weight."""
+        true, called = self._curve(weights)
+        precision = np.divide(true, called, out=np.zeros_like(true), where=called > 0)
+        area = precision[:, 0] * true[:, 0]
+        area += np.einsum("ij,ij->i", precision[:, 1:], np.diff(true, axis=1))
+        both_classes = (true[:, -1] > 0) & (called[:, -1] > true[:, -1])
+        return _divide(area, np.where(both_classes, true[:, -1], 0))
+
+
+def _divide(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
+
+
+def _log_losses(labels: NDArray[Any], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log loss of each row, its probabilities kept off 0 and 1 by one machine epsilon (as scikit-learn does)."""
+    epsilon = np.finfo(np.float64).eps
+    clipped = np.clip(probabilities, epsilon, 1 - epsilon)
+    losses: NDArray[np.float64] = -np.log(np.where(labels == 1, clipped, 1 - clipped))
+    return losses
+
+
+def _known_rows(
+    labels: ArrayLike, scores: ArrayLike, *, any_scale: bool = False
+) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+    """Checked labels and scores of the labelled rows."""
+    label_array, score_array = np.asarray(labels), np.asarray(scores, dtype=np.float64)
+    if label_array.ndim != 1 or label_array.shape != score_array.shape:
+        raise ValueError(
+            f"labels of shape {label_array.shape} and scores of shape {score_array.shape} must be (n,) alike"
+        )
+    strange = ~np.isin(label_array, (-1, 0, 1))
+    if strange.any():
+        row = int(np.argmax(strange))
+        raise ValueError(f"labels[{row}] is {label_array[row]} and must be 1, 0 or -1")
+    mask = label_array >= 0
+    known = score_array[mask]
+    outside = ~np.isfinite(known) if any_scale else ~((known >= 0) & (known <= 1))
+    if outside.any():
+        row = int(np.flatnonzero(mask)[np.argmax(outside)])
+        wanted = "be finite" if any_scale else "lie in [0, 1]"
+        raise ValueError(f"the score of row {row} is {score_array[row]} and must {wanted}")
+    return label_array[mask].astype(np.int8), known
+
+
+def _task_columns(labels: ArrayLike, scores: ArrayLike) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """The tasks of two (n, T) tables, column by column."""
+    label_table, score_table = np.asarray(labels), np.asarray(scores)
+    if label_table.ndim != 2 or label_table.shape != score_table.shape:
+        raise ValueError(
+            f"labels of shape {label_table.shape} and scores of shape {score_table.shape} must be (n, T) alike"
+        )
+    return list(zip(label_table.T, score_table.T, strict=True))

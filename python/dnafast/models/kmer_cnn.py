@@ -1,0 +1,97 @@
+"""Convolutions over the embeddings of overlapping k-mers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dnafast.encoding import Encoding, Kmers
+from dnafast.models.config import ModelConfig
+from dnafast.models.layers import Network, SamePadConv1d, convolution_flops, kmer_input, linear_flops
+
+LONGEST_WORD = 8  # 65,537 rows; beyond, most words of a data set of this kind occur once
+
+
+@dataclass(frozen=True, kw_only=True)
+class KmerCNNConfig(ModelConfig):
+    """Options of the k-mer CNN.
+
+    Attributes:
+        k: bases per word.
+        embedding_dim: numbers per word.
+        filters: channels of every convolution.
+        kernel_size: words that a convolution sees.
+        blocks: convolutions, each with batch norm and ReLU.
+        pool: max pooling between blocks.
+        hidden: width of the fully connected layer.
+        dropout: before the fully connected layer.
+    """
+
+    k: int = 6
+    embedding_dim: int = 32
+    filters: int = 64
+    kernel_size: int = 7
+    blocks: int = 2
+    pool: int = 4
+    hidden: int = 64
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.k > LONGEST_WORD:
+            raise ValueError(f"k={self.k} must be at most {LONGEST_WORD}")
+
+    @property
+    def encoding(self) -> Encoding:
+        """K-mer ids int64 (N, L - k + 1)."""
+        return Kmers(self.k)
+
+    @property
+    def minimum_length(self) -> int:
+        """The sequence whose words leave one position after all pooling."""
+        return self.pool ** (self.blocks - 1) + self.k - 1
+
+    def flops(self) -> int:
+        """Operations of one sequence's forward pass."""
+        positions = self.padded_length - self.k + 1
+        inputs, total = self.embedding_dim, 0
+        for _ in range(self.blocks):
+            total += convolution_flops(inputs, self.filters, self.kernel_size, positions)
+            inputs, positions = self.filters, positions // self.pool
+        return total + linear_flops(self.filters, self.hidden, self.n_tasks)
+
+
+class KmerCNN(Network):
+    """K-mer ids -> embedding -> convolution blocks -> global max -> fully connected -> head.
+
+    Words that hold an N share one row of the table, which is zero and stays so, like an N in one-hot.
+    """
+
+    def __init__(self, config: KmerCNNConfig) -> None:
+        super().__init__(config)
+        self.k = config.k
+        unknown_word = 4**config.k
+        self.embedding = nn.Embedding(unknown_word + 1, config.embedding_dim, padding_idx=unknown_word)
+        blocks: list[nn.Module] = []
+        inputs = config.embedding_dim
+        for block in range(config.blocks):
+            if block > 0:
+                blocks.append(nn.MaxPool1d(config.pool))
+            blocks += [
+                SamePadConv1d(inputs, config.filters, config.kernel_size),
+                nn.BatchNorm1d(config.filters),
+                nn.ReLU(),
+            ]
+            inputs = config.filters
+        self.blocks = nn.Sequential(*blocks)
+        self.dropout = nn.Dropout(config.dropout)
+        self.hidden = nn.Linear(config.filters, config.hidden)
+        self.head = nn.Linear(config.hidden, config.n_tasks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """K-mer ids (N, L - k + 1) or base codes uint8 (N, L) -> logits (N, T)."""
+        word_NLC = self.embedding(kmer_input(x, self.k, self.minimum_length))  # (N, L - 5, 32)
+        feature_NC = self.blocks(word_NLC.transpose(1, 2)).amax(dim=2)  # (N, 64)
+        return self.head(torch.relu(self.hidden(self.dropout(feature_NC))))  # (N, 64) -> (N, T)

@@ -1,0 +1,89 @@
+"""Convolutions of several widths side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dnafast.models.config import ModelConfig
+from dnafast.models.layers import Network, SamePadConv1d, convolution_flops, linear_flops, one_hot_input
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiscaleCNNConfig(ModelConfig):
+    """Options of the multi-scale CNN.
+
+    Attributes:
+        kernel_sizes: widths of the parallel convolutions.
+        filters: channels of each of them.
+        blocks: such groups on top of each other.
+        pool: max pooling between blocks.
+        hidden: width of the fully connected layer.
+        dropout: before the fully connected layer.
+    """
+
+    kernel_sizes: tuple[int, ...] = (3, 7, 11, 19)
+    filters: int = 32
+    blocks: int = 2
+    pool: int = 4
+    hidden: int = 64
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.kernel_sizes:
+            raise ValueError("kernel_sizes=() must hold at least one width")
+
+    @property
+    def channels(self) -> int:
+        """Channels of a whole block."""
+        return self.filters * len(self.kernel_sizes)
+
+    @property
+    def minimum_length(self) -> int:
+        """The sequence that leaves one position after all pooling."""
+        return self.pool ** (self.blocks - 1)
+
+    def flops(self) -> int:
+        """Operations of one sequence's forward pass."""
+        inputs, positions, total = 4, self.padded_length, 0
+        for _ in range(self.blocks):
+            total += convolution_flops(inputs, self.filters, sum(self.kernel_sizes), positions)
+            inputs, positions = self.channels, positions // self.pool
+        return total + linear_flops(self.channels, self.hidden, self.n_tasks)
+
+
+class MultiscaleBlock(nn.Module):
+    """Parallel convolutions, concatenated, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, config: MultiscaleCNNConfig) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(SamePadConv1d(inputs, config.filters, size) for size in config.kernel_sizes)
+        self.norm = nn.BatchNorm1d(config.channels)
+
+    def forward(self, x_NCL: Tensor) -> Tensor:
+        """(N, C, L) -> (N, C', L)."""
+        scales = [convolution(x_NCL) for convolution in self.convolutions]
+        return torch.relu(self.norm(torch.cat(scales, dim=1)))
+
+
+class MultiscaleCNN(Network):
+    """Blocks of parallel convolutions -> global max -> fully connected -> head."""
+
+    def __init__(self, config: MultiscaleCNNConfig) -> None:
+        super().__init__(config)
+        blocks: list[nn.Module] = [MultiscaleBlock(4, config)]
+        for _ in range(config.blocks - 1):
+            blocks += [nn.MaxPool1d(config.pool), MultiscaleBlock(config.channels, config)]
+        self.blocks = nn.Sequential(*blocks)
+        self.dropout = nn.Dropout(config.dropout)
+        self.hidden = nn.Linear(config.channels, config.hidden)
+        self.head = nn.Linear(config.hidden, config.n_tasks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One-hot (N, 4, L) or base codes uint8 (N, L) -> logits (N, T)."""
+        x_NCL = one_hot_input(x, self.minimum_length, self.head.weight.dtype)
+        feature_NC = self.blocks(x_NCL).amax(dim=2)  # (N, 128)
+        return self.head(torch.relu(self.hidden(self.dropout(feature_NC))))  # (N, 64) -> (N, T)

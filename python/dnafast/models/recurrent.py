@@ -1,0 +1,112 @@
+"""Plain recurrent networks over one-hot sequence: RNN, LSTM, GRU, in one or both directions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from dnafast.models.config import ModelConfig, Pooling
+from dnafast.models.layers import (
+    Network,
+    linear_flops,
+    one_hot_input,
+    pooling_flops,
+    position_pooling,
+    recurrent_flops,
+)
+
+CELLS: dict[str, type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentConfig(ModelConfig):
+    """Options of the recurrent networks.
+
+    Attributes:
+        hidden: features of the state, per direction.
+        layers: recurrent layers on top of each other.
+        pooling: how the states of all positions become one vector.
+        dropout: before the head, and between layers where there are several.
+    """
+
+    cell: ClassVar[str]
+    directions: ClassVar[int] = 1
+
+    hidden: int = 64
+    layers: int = 1
+    pooling: Pooling = "max"
+    dropout: float = 0.0
+
+    def flops(self) -> int:
+        """Operations of one sequence's forward pass."""
+        features = self.directions * self.hidden
+        return (
+            recurrent_flops(GATES[self.cell], 4, self.hidden, self.layers, self.directions, self.length)
+            + pooling_flops(self.pooling, features, self.length)
+            + linear_flops(features, self.n_tasks)
+        )
+
+
+class RNNConfig(RecurrentConfig):
+    """Vanilla RNN (tanh), left to right."""
+
+    cell = "rnn"
+
+
+class LSTMConfig(RecurrentConfig):
+    """LSTM, left to right."""
+
+    cell = "lstm"
+
+
+class GRUConfig(RecurrentConfig):
+    """GRU, left to right."""
+
+    cell = "gru"
+
+
+class BiRNNConfig(RNNConfig):
+    """Vanilla RNN (tanh) in both directions."""
+
+    directions = 2
+
+
+class BiLSTMConfig(LSTMConfig):
+    """LSTM in both directions."""
+
+    directions = 2
+
+
+class BiGRUConfig(GRUConfig):
+    """GRU in both directions."""
+
+    directions = 2
+
+
+class Recurrent(Network):
+    """One-hot sequence -> recurrent layers -> pooling over positions -> linear head."""
+
+    def __init__(self, config: RecurrentConfig) -> None:
+        super().__init__(config)
+        features = config.directions * config.hidden
+        self.recurrent = CELLS[config.cell](
+            input_size=4,
+            hidden_size=config.hidden,
+            num_layers=config.layers,
+            batch_first=True,
+            bidirectional=config.directions == 2,
+            # Between layers: a single one has no between, and torch warns.
+            dropout=config.dropout if config.layers > 1 else 0.0,
+        )
+        self.pooling = position_pooling(config.pooling, config.hidden, features)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(features, config.n_tasks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One-hot (N, 4, L) or base codes uint8 (N, L) -> logits (N, T)."""
+        x_NCL = one_hot_input(x, self.minimum_length, self.head.weight.dtype)
+        state_NLH, _ = self.recurrent(x_NCL.transpose(1, 2))
+        return self.head(self.dropout(self.pooling(state_NLH)))

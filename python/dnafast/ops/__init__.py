@@ -1,0 +1,23 @@
+"""Native operators over base codes; ``torch.ops.dnafast`` behind plain functions.
+
+Importing this package loads the operator library and registers its autograd, ``torch.compile`` and CUDA halves.
+"""
+
+from dnafast.ops._library import library_path
+from dnafast.ops.conv1d import conv1d
+
+__all__ = ["conv1d", "instruction_set", "library_path"]
+
+
+def instruction_set() -> str:
+    """Name of the instruction set that the operators run with: baseline, avx2 or avx512.
+
+    The best that the processor offers; the environment variable ``DNAFAST_ISA`` forces another, before the first call.
+
+    Raises:
+        ValueError: ``DNAFAST_ISA`` is unknown or beyond this processor.
+    """
+    import torch
+
+    name: str = torch.ops.dnafast.instruction_set()
+    return name

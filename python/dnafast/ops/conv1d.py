@@ -1,0 +1,291 @@
+"""Convolution over base codes, fused with bias, ReLU and max pooling; one-hot is never built.
+
+Letters of shapes: N sequences, L length, C channels, K kernel width, P positions of the convolution.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dnafast.ops import _library  # noqa: F401  (loads torch.ops.dnafast)
+
+# ---- the public function ----
+
+
+def conv1d(
+    codes: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    relu: bool = False,
+    pool: int = 0,
+) -> Tensor:
+    """``torch.nn.functional.conv1d`` of one-hot sequences, straight from their base codes.
+
+    Differentiable once in ``weight`` and ``bias``. Under autocast it runs in float32.
+
+    Args:
+        codes: uint8 (N, L), A C G T = 0 1 2 3, unknown = 4, which adds nothing. On CUDA, where a look at every value
+            would halt the stream, codes above 4 count as unknown instead of being refused.
+        weight: float32 or float64 (C, 4, K).
+        bias: (C,), dtype of weight; None for none.
+        stride: positions from one window to the next.
+        padding: unknown bases put at either end.
+        dilation: bases from one row of the kernel to the next.
+        relu: apply ReLU, before the pooling.
+        pool: 0 for none; p > 0 for the maximum of every p positions (width and stride p, what is left over is dropped);
+            -1 for the maximum of all positions.
+
+    Returns:
+        (N, C, P) with P = (L + 2 * padding - dilation * (K - 1) - 1) // stride + 1; (N, C, P // p) with ``pool=p``;
+        (N, C) with ``pool=-1``.
+
+    Raises:
+        ValueError: a dtype, shape, device or number that does not fit, a code above 4, or sequences shorter than the
+            kernel.
+    """
+    output: Tensor = torch.ops.dnafast.conv1d(codes, weight, bias, stride, padding, dilation, relu, pool)
+    return output
+
+
+# ---- the same in plain torch: the reference, and what runs on CUDA ----
+
+
+def _one_hot(codes: Tensor, dtype: torch.dtype) -> Tensor:
+    """(N, L) -> (N, 4, L); zeros for whatever is no base."""
+    letters = torch.arange(4, dtype=torch.uint8, device=codes.device).view(1, 4, 1)
+    return (codes.unsqueeze(1) == letters).to(dtype)
+
+
+def reference_forward(
+    codes: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int,
+    padding: int,
+    dilation: int,
+    relu: bool,
+    pool: int,
+    track: bool,
+) -> tuple[Tensor, Tensor]:
+    """What ``torch.ops.dnafast.conv1d_forward`` computes: the output, and the positions of the maxima where tracked.
+
+    Raises:
+        ValueError: as :func:`conv1d`, except for the values of the codes.
+    """
+    sizes = _output_sizes(codes, weight, bias, stride, padding, dilation, pool)
+    none = weight.new_empty(0, dtype=torch.int32)
+    if codes.shape[0] == 0:
+        return weight.new_empty(sizes), weight.new_empty(sizes, dtype=torch.int32) if track and pool else none
+    output = F.conv1d(_one_hot(codes, weight.dtype), weight, bias, stride, padding, dilation)
+    if relu:
+        output = output.relu()
+    if pool == 0:
+        return output, none
+    window = output.shape[2] if pool == -1 else pool
+    output, positions = F.max_pool1d(output, window, return_indices=True)
+    return output.reshape(sizes), positions.to(torch.int32).reshape(sizes) if track else none
+
+
+def reference_backward(
+    gradient: Tensor,
+    codes: Tensor,
+    weight: Tensor,
+    output: Tensor,
+    positions: Tensor,
+    stride: int,
+    padding: int,
+    dilation: int,
+    relu: bool,
+    pool: int,
+) -> tuple[Tensor, Tensor]:
+    """What ``torch.ops.dnafast.conv1d_backward`` computes: the gradients of weight (C, 4, K) and bias (C,)."""
+    if codes.shape[0] == 0:
+        return torch.zeros_like(weight), weight.new_zeros(weight.shape[0])
+    if relu:
+        gradient = gradient.masked_fill(output <= 0, 0)
+    if pool:
+        n, c = gradient.shape[:2]
+        full = gradient.new_zeros(n, c, _positions(codes, weight, stride, padding, dilation))
+        gradient = full.scatter_(2, positions.reshape(n, c, -1).long(), gradient.reshape(n, c, -1))
+    _, weight_gradient, bias_gradient = torch.ops.aten.convolution_backward(
+        gradient.contiguous(),
+        _one_hot(codes, weight.dtype),
+        weight,
+        [weight.shape[0]],
+        [stride],
+        [padding],
+        [dilation],
+        False,
+        [0],
+        1,
+        [False, True, True],
+    )
+    return weight_gradient, bias_gradient
+
+
+torch.library.impl("dnafast::conv1d_forward", "CUDA")(reference_forward)
+torch.library.impl("dnafast::conv1d_backward", "CUDA")(reference_backward)
+
+
+@torch.library.impl("dnafast::conv1d", "CUDA")
+def _conv1d_cuda(
+    codes: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    relu: bool = False,
+    pool: int = 0,
+) -> Tensor:
+    return reference_forward(codes, weight, bias, stride, padding, dilation, relu, pool, False)[0]
+
+
+# ---- shapes without values: fake kernels for torch.compile and torch.export ----
+
+
+def _positions(codes: Tensor, weight: Tensor, stride: int, padding: int, dilation: int) -> int:
+    return (codes.shape[1] + 2 * padding - dilation * (weight.shape[2] - 1) - 1) // stride + 1
+
+
+def _output_sizes(
+    codes: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int, dilation: int, pool: int
+) -> tuple[int, ...]:
+    """Shape of the output; the checks that the CPU kernel does in C++, for every other device."""
+    for name, tensor in (("codes", codes), ("bias", bias)):
+        if tensor is not None and tensor.device != weight.device:
+            raise ValueError(f"{name} is on {tensor.device}: expected the device of weight, {weight.device}")
+    if codes.dtype != torch.uint8:
+        raise ValueError(f"codes has dtype {_name(codes.dtype)}: expected uint8 base codes")
+    if codes.dim() != 2:
+        raise ValueError(f"codes has shape {tuple(codes.shape)}: expected (sequences, length)")
+    if weight.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"weight has dtype {_name(weight.dtype)}: expected float32 or float64")
+    if weight.dim() != 3 or weight.shape[1] != 4 or weight.shape[0] < 1 or weight.shape[2] < 1:
+        raise ValueError(f"weight has shape {tuple(weight.shape)}: expected (channels, 4, width), none of them 0")
+    if bias is not None and bias.dtype != weight.dtype:
+        raise ValueError(f"bias has dtype {_name(bias.dtype)}: expected that of weight, {_name(weight.dtype)}")
+    if bias is not None and (bias.dim() != 1 or bias.shape[0] != weight.shape[0]):
+        raise ValueError(f"bias has shape {tuple(bias.shape)}: expected ({weight.shape[0]},), one value a channel")
+    for name, value, least in (
+        ("stride", stride, 1),
+        ("padding", padding, 0),
+        ("dilation", dilation, 1),
+        ("pool", pool, -1),
+    ):
+        if value < least:
+            raise ValueError(f"{name}={value}: expected at least {least}")
+    reach = dilation * (weight.shape[2] - 1) + 1
+    if codes.shape[1] + 2 * padding < reach:
+        raise ValueError(
+            f"codes has length {codes.shape[1]} with padding {padding}: expected at least {reach} for a weight of "
+            f"width {weight.shape[2]} and dilation {dilation}"
+        )
+    positions = _positions(codes, weight, stride, padding, dilation)
+    if pool > 0 and pool > positions:
+        raise ValueError(f"pool={pool}: expected at most {positions}, the number of positions of the convolution")
+    if pool == -1:
+        return codes.shape[0], weight.shape[0]
+    return codes.shape[0], weight.shape[0], positions // max(pool, 1)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+@torch.library.register_fake("dnafast::conv1d")
+def _conv1d_fake(
+    codes: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    relu: bool = False,
+    pool: int = 0,
+) -> Tensor:
+    return weight.new_empty(_output_sizes(codes, weight, bias, stride, padding, dilation, pool))
+
+
+@torch.library.register_fake("dnafast::conv1d_forward")
+def _forward_fake(
+    codes: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int,
+    padding: int,
+    dilation: int,
+    relu: bool,
+    pool: int,
+    track: bool,
+) -> tuple[Tensor, Tensor]:
+    sizes = _output_sizes(codes, weight, bias, stride, padding, dilation, pool)
+    return weight.new_empty(sizes), weight.new_empty(sizes if track and pool else (0,), dtype=torch.int32)
+
+
+@torch.library.register_fake("dnafast::conv1d_backward")
+def _backward_fake(
+    gradient: Tensor,
+    codes: Tensor,
+    weight: Tensor,
+    output: Tensor,
+    positions: Tensor,
+    stride: int,
+    padding: int,
+    dilation: int,
+    relu: bool,
+    pool: int,
+) -> tuple[Tensor, Tensor]:
+    return weight.new_empty(weight.shape), weight.new_empty(weight.shape[0])
+
+
+# ---- autograd and autocast ----
+
+
+@torch.library.impl("dnafast::conv1d", "Autograd")
+def _conv1d_autograd(
+    codes: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    relu: bool = False,
+    pool: int = 0,
+) -> Tensor:
+    """The public operator, seen by autograd, is its forward pass; positions are kept only where they will be needed."""
+    track = torch.is_grad_enabled() and (weight.requires_grad or (bias is not None and bias.requires_grad))
+    output: Tensor = torch.ops.dnafast.conv1d_forward(
+        codes, weight, bias, stride, padding, dilation, relu, pool, track
+    )[0]
+    return output
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    codes, weight, bias, stride, padding, dilation, relu, pool, _ = inputs
+    values, positions = output
+    ctx.mark_non_differentiable(positions)
+    ctx.save_for_backward(codes, weight, values, positions)
+    ctx.has_bias = bias is not None
+    ctx.options = (stride, padding, dilation, relu, pool)
+
+
+def _backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    codes, weight, values, positions = ctx.saved_tensors
+    weight_gradient, bias_gradient = torch.ops.dnafast.conv1d_backward(
+        gradient, codes, weight, values, positions, *ctx.options
+    )
+    return None, weight_gradient, bias_gradient if ctx.has_bias else None, None, None, None, None, None, None
+
+
+torch.library.register_autograd("dnafast::conv1d_forward", _backward, setup_context=_setup_context)
+for _device in ("cpu", "cuda"):
+    torch.library.register_autocast("dnafast::conv1d", _device, torch.float32)

@@ -1,0 +1,43 @@
+"""What a bench does besides its data: sizes and budgets that belong together, each recipe a function of nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from dnafast.train import TrainConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Training budget, the same for every network, and the sizes of the simulated data."""
+
+    name: str
+    train: TrainConfig
+    genome_sites: int
+    """Open windows of the simulated genome, over all parts."""
+    promoters: int
+    """Simulated promoters, over all parts; as many sequences that are none."""
+    timed_steps: int
+    """Steps that are timed to estimate how long a network takes; 0: no estimate."""
+    bootstrap_draws: int = 1000
+    """Draws behind each interval."""
+
+
+def own_data() -> Recipe:
+    """For a user's data: trained until validation says stop, within twenty passes."""
+    return Recipe("own data", TrainConfig(max_epochs=20, patience=4), 0, 0, timed_steps=2)
+
+
+def demonstration() -> Recipe:
+    """Simulated data in about five minutes on two cores."""
+    return Recipe("demonstration", TrainConfig(max_epochs=12, patience=12), 6000, 2000, timed_steps=1)
+
+
+def quick() -> Recipe:
+    """Smoke test: everything runs once, the figures mean nothing."""
+    train = replace(demonstration().train, max_epochs=1)
+    return Recipe("quick", train, 400, 200, timed_steps=0, bootstrap_draws=100)
+
+
+QUICK_TRAIN = 256
+"""Most training windows of a quick bench, so that a user's large data pass through it in a minute as well."""

@@ -1,0 +1,106 @@
+"""The columns of the tables: what stands above each, how its figures are written and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dnafast.report import numbers
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of ``runs.csv`` as the page shows it."""
+
+    key: str
+    heading: str
+    unit: str
+    meaning: str
+    write: Callable[[float | None], str] = numbers.quality
+    with_interval: bool = False
+
+
+QUALITY = (
+    Column(
+        "auroc", "AUROC", "", "Area under the ROC curve: the chance that a positive sequence scores above a negative "
+        "one. 0.5 is guessing, 1 is perfect; it does not depend on the share of positives.", with_interval=True,
+    ),
+    Column(
+        "auprc", "AUPRC", "", "Area under the precision-recall curve (average precision). Guessing reaches the "
+        "prevalence, so read the two together.", with_interval=True,
+    ),
+    Column("prevalence", "Prevalence", "", "Share of positives in the test part."),
+    Column("mcc", "MCC", "", "Matthews correlation of prediction and label at the threshold chosen on the validation "
+           "part; 0 is guessing."),
+    Column("accuracy", "Accuracy", "", "Share of right predictions at that threshold. With few positives, always "
+           "saying no scores high."),
+    Column("log_loss", "Log loss", "", "Mean negative logarithm of the probability given to the true class; lower is "
+           "better, 0.693 is a coin."),
+    Column("ece", "ECE", "", "Expected calibration error: how far stated probabilities lie from observed shares; lower "
+           "is better."),
+)  # fmt: skip
+
+COST = (
+    Column("n_parameters", "Parameters", "", "Numbers that training sets.", numbers.scaled),
+    Column("flops_per_sequence", "FLOPs", "/ sequence", "Floating-point operations of one forward pass of one "
+           "sequence, by formula.", numbers.scaled),
+    Column("train_seconds", "Training", "s", "Wall time of the training, validation passes included.", numbers.amount),
+    Column("predict_sequences_per_second", "Prediction", "sequences/s", "Throughput of prediction in batches, data "
+           "path included.", numbers.amount),
+    Column("latency_ms", "Latency", "ms", "Time for a batch of one sequence.", numbers.amount),
+    Column("peak_rss_bytes", "Peak memory", "MB", "Largest resident memory of the process during the run (1 MB = "
+           "10⁶ bytes).", numbers.megabytes),
+)  # fmt: skip
+
+GPU = (
+    Column("gpu_peak_bytes", "GPU memory", "MB", "Largest memory allocated on the GPU.", numbers.megabytes),
+    Column("gpu_utilization", "GPU use", "", "Mean share of time in which the GPU was busy.", numbers.amount),
+    Column("gpu_energy_joules", "GPU energy", "J", "Energy the GPU drew during the run.", numbers.amount),
+)
+
+MORE = (
+    Column("balanced_accuracy", "Balanced accuracy", "", "Mean of sensitivity and specificity."),
+    Column("f1", "F1", "", "Harmonic mean of precision and sensitivity at the threshold."),
+    Column("sensitivity", "Sensitivity", "", "Share of positives found at the threshold (recall)."),
+    Column("specificity", "Specificity", "", "Share of negatives left alone at the threshold."),
+    Column("brier", "Brier", "", "Mean squared difference of probability and label; lower is better."),
+    Column("threshold", "Threshold", "", "Probability above which a sequence is called positive: the highest MCC on "
+           "the validation part."),
+    Column("learning_rate", "Learning rate", "", "Step size of the optimiser.", numbers.amount),
+    Column("best_epoch", "Best epoch", "", "The epoch whose weights were kept, chosen on the validation part.",
+           numbers.amount),
+    Column("epochs", "Epochs", "", "Epochs trained.", numbers.amount),
+    Column("n_train", "Trained on", "sequences", "Windows or sequences in the training part.", numbers.count),
+    Column("n_test", "Tested on", "sequences", "Windows or sequences in the test part with a label for this task.",
+           numbers.count),
+    Column("train_sequences_per_second", "Training rate", "sequences/s", "Sequences per second of training.",
+           numbers.amount),
+    Column("cpu_user_seconds", "CPU user", "s", "Processor time in the program, all threads together.", numbers.amount),
+    Column("cpu_system_seconds", "CPU system", "s", "Processor time in the operating system.", numbers.amount),
+    Column("data_wait_seconds", "Waited for data", "s", "Time in which the model stood still because the next batch "
+           "was not ready.", numbers.amount),
+    Column("threads", "Threads", "", "Processor threads the run was given.", numbers.count),
+)  # fmt: skip
+
+TERMS = (
+    ("Interval", "95 % bootstrap interval over blocks of the genome (groups of sequences). With several seeds it runs "
+     "from the lowest lower end to the highest upper end."),
+    ("Floor", "Logistic regression on GC content, 6-mer counts or bases by position. A network that does not beat the "
+     "best floor has found nothing that a linear model misses."),
+    ("Overlaps the best floor", "The model's AUROC interval and that of the best floor share values: on this test part "
+     "the two cannot be told apart by their intervals."),
+    ("Training state", "“Converged”: the validation loss stopped falling. “Budget ended before it converged”: "
+     "more steps might help, so the figure is a lower bound. “At chance”: it never learned; another learning rate or "
+     "more data might change that."),
+    ("Padded to", "The architecture needs longer sequences; these were padded with N on both sides."),
+    ("Native", "The same model on this package's own operators: same weights, same figures, other cost."),
+    ("Pareto front", "Models that no cheaper model equals in AUROC."),
+    ("Data path", "Everything before the model: index, windows, encoding, transfer."),
+    ("Test part", "Scored once, after every choice was made on the validation part."),
+)  # fmt: skip
+
+STATES = {
+    "converged": "converged",
+    "budget_ended": "budget ended before it converged",
+    "at_chance": "at chance: it never learned",
+}

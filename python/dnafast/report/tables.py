@@ -1,0 +1,216 @@
+"""The tables of the page as rows of cells, ready to be laid out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dnafast.report import numbers
+from dnafast.report.columns import STATES, Column
+from dnafast.report.cost_figures import side_by_side
+from dnafast.report.families import FAMILIES, TITLES
+from dnafast.report.quality_figures import converged
+from dnafast.report.results import Dataset, Entry, Estimate, best_floor, estimate, number
+
+NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text, a smaller second line, and the exact figure for the pointer."""
+
+    text: str
+    detail: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model's line in a table; ``error`` stands in place of the cells of a run that did not finish."""
+
+    label: str
+    notes: tuple[str, ...] = ()
+    mark: str = ""
+    cells: tuple[Cell, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one family."""
+
+    family: str
+    title: str
+    rows: tuple[Row, ...]
+
+
+def results_table(
+    dataset: Dataset, task: str, columns: Sequence[Column], *, state_after: str | None = None
+) -> list[Group]:
+    """Return the rows of a task by family; the training state follows the column ``state_after``."""
+    floor = best_floor(dataset, task)
+    groups = []
+    for family in FAMILIES:
+        rows: list[Row] = []
+        for entry in dataset.entries:
+            if entry.family == family:
+                if entry.finished:
+                    rows.append(_row(entry, task, columns, floor, state_after))
+                rows += _failures(entry)
+        if rows:
+            groups.append(Group(family, TITLES[family], tuple(rows)))
+    return groups
+
+
+def _row(entry: Entry, task: str, columns: Sequence[Column], floor: Estimate | None, state_after: str | None) -> Row:
+    runs = entry.on(task)
+    cells = []
+    for column in columns:
+        cells.append(measured(estimate(runs, column.key), column))
+        if column.key == state_after:
+            cells.append(Cell(state(entry) or numbers.EMPTY))
+    padded = {run.text("padded_to") for run in runs} - {""}
+    encodings = dict.fromkeys(run.text("encoding") for run in runs if run.text("encoding"))
+    notes = (*encodings, *(f"padded to {numbers.count(number(length))}" for length in sorted(padded)))
+    return Row(entry.label, notes, mark(entry, task, floor), tuple(cells))
+
+
+def _failures(entry: Entry) -> list[Row]:
+    rows = []
+    for run in entry.failed:
+        status = run.text("status") or "failed"
+        reason = " ".join(run.text("error").split()) or "no reason was recorded"
+        seed = f"seed {run.text('seed')}" if run.text("seed") else ""
+        rows.append(Row(entry.label, (seed,) if seed else (), error=f"{status}: {reason}"))
+    return rows
+
+
+def measured(found: Estimate | None, column: Column) -> Cell:
+    """Return the cell of a figure: the mean, its interval, and each run's value where there are several."""
+    if found is None:
+        return Cell(numbers.EMPTY, title=NOT_MEASURED)
+    details = [numbers.interval(found.low, found.high)] if column.with_interval else []
+    if column.with_interval and len(found.values) > 1:
+        each = [numbers.quality(value) for value in found.values]
+        details += [" · ".join(each[place : place + 2]) for place in range(0, len(each), 2)]
+    title = " · ".join(f"{value:.6g}" for value in found.values)
+    return Cell(column.write(found.mean), "\n".join(filter(None, details)), title)
+
+
+def state(entry: Entry) -> str:
+    """Return how the runs of a model ended, in words."""
+    counted = Counter(found for found in entry.states() if found)
+    if len(counted) == 1:
+        return STATES.get(next(iter(counted)), next(iter(counted)))
+    total = counted.total()
+    return "; ".join(f"{count} of {total} {STATES.get(found, found)}" for found, count in counted.items())
+
+
+def mark(entry: Entry, task: str, floor: Estimate | None) -> str:
+    """Return how a network's interval lies to that of the best floor, where something must be said.
+
+    A run that did not converge is never called worse: its training state says what there is to say.
+    """
+    found = estimate(entry.on(task), "auroc")
+    if entry.family == "floor" or floor is None or found is None:
+        return ""
+    low, high = (found.mean if end is None else end for end in (found.low, found.high))
+    floor_low, floor_high = (floor.mean if end is None else end for end in (floor.low, floor.high))
+    if low > floor_high:
+        return ""
+    if high >= floor_low:
+        return "overlaps the best floor"
+    return "below the best floor" if converged(entry) else ""
+
+
+def flow_table(dataset: Dataset) -> tuple[list[str], list[tuple[str, str, list[Cell]]]]:
+    """Return the steps of the flow of regions, and for each class and part its counts."""
+    usual = ("read", "outside", "excluded", "N", "edge", "duplicate", "used")
+    flow: Sequence[Mapping[str, Any]] = dataset.about.get("flow") or ()
+    found = list(dict.fromkeys(str(item.get("step", "")) for item in flow))
+    steps = sorted(found, key=lambda step: usual.index(step) if step in usual else len(usual) - 1.5)
+    counts: dict[tuple[str, str], dict[str, float]] = {}
+    for item in flow:
+        row = counts.setdefault((str(item.get("class") or ""), str(item.get("part") or "")), {})
+        step, value = str(item.get("step", "")), number(str(item.get("count")))
+        if value is not None:
+            row[step] = row.get(step, 0) + value
+    rows = [
+        (kind or "all", part or "all", [_counted(row.get(step)) for step in steps])
+        for (kind, part), row in counts.items()
+    ]
+    return steps, rows
+
+
+def parts_table(dataset: Dataset) -> list[tuple[str, str, list[Cell]]]:
+    """Return task, part, and the counts of positives, negatives, unlabelled and the share of positives."""
+    rows = []
+    for item in dataset.about.get("parts") or ():
+        counts = [number(str(item.get(key))) for key in ("positives", "negatives", "unlabelled")]
+        positives, negatives = counts[0], counts[1]
+        labelled = (positives or 0) + (negatives or 0)
+        share = Cell(numbers.percent(positives / labelled) if positives is not None and labelled else numbers.EMPTY)
+        rows.append((str(item.get("task", "")), str(item.get("part", "")), [*map(_counted, counts), share]))
+    return rows
+
+
+def _counted(value: float | None) -> Cell:
+    return Cell(numbers.count(value), title=NOT_MEASURED if value is None else "")
+
+
+def implementations_table(dataset: Dataset, columns: Sequence[Column]) -> list[Row]:
+    """Return two rows for every model that ran in torch and native, with the ratio of each cost below the second."""
+    rows = []
+    for plain, native in side_by_side(dataset):
+        first = [estimate(plain.finished, column.key) for column in columns]
+        second = [estimate(native.finished, column.key) for column in columns]
+        rows.append(Row(plain.model, ("torch",), cells=tuple(map(_plain, first, columns))))
+        cells = [
+            Cell(_plain(found, column).text, _ratio(before, found, column), _plain(found, column).title)
+            for before, found, column in zip(first, second, columns, strict=True)
+        ]
+        rows.append(Row(native.model, ("native",), cells=tuple(cells)))
+    return rows
+
+
+def _plain(found: Estimate | None, column: Column) -> Cell:
+    return Cell(column.write(found.mean)) if found else Cell(numbers.EMPTY, title=NOT_MEASURED)
+
+
+def _ratio(before: Estimate | None, after: Estimate | None, column: Column) -> str:
+    if before is None or after is None or column.write is numbers.quality or not before.mean:
+        return ""
+    return f"× {numbers.amount(after.mean / before.mean)}"
+
+
+def phase_table(dataset: Dataset) -> tuple[list[tuple[str, str]], list[Row]]:
+    """Return (scope, phase) columns, and per model the mean wall seconds with the processor seconds below."""
+    found: dict[tuple[str, str], dict[tuple[str, str], list[Mapping[str, str]]]] = {}
+    columns: dict[tuple[str, str], None] = {}
+    for row in dataset.phases:
+        phase = row.get("scope", ""), row.get("phase", "")
+        columns[phase] = None
+        model = row.get("model", ""), row.get("implementation", "")
+        found.setdefault(model, {}).setdefault(phase, []).append(row)
+    ordered = sorted(columns, key=lambda phase: phase[0] != "data")
+    rows = []
+    for entry in dataset.entries:
+        if (own := found.get((entry.model, entry.implementation))) is not None:
+            rows.append(Row(entry.label, cells=tuple(_phase(own.get(phase, ())) for phase in ordered)))
+    return ordered, rows
+
+
+def _phase(rows: Sequence[Mapping[str, str]]) -> Cell:
+    walls = [value for row in rows if (value := number(row.get("wall_seconds"))) is not None]
+    if not walls:
+        return Cell(numbers.EMPTY, title=NOT_MEASURED)
+    busy = [
+        user + (number(row.get("cpu_system_seconds")) or 0.0)
+        for row in rows
+        if (user := number(row.get("cpu_user_seconds"))) is not None
+    ]
+    return Cell(numbers.amount(float(np.mean(walls))), f"CPU {numbers.amount(float(np.mean(busy)))}" if busy else "")

@@ -1,0 +1,100 @@
+"""The sentences of the report: its first line, what was compared, and what the figures do not say."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dnafast.report.results import Dataset, Results
+
+NO_WINNER = (
+    "No winner is named. Each figure comes with its interval and with the floors, the linear models to beat; whether "
+    "two networks differ needs several seeds and folds, not two intervals that happen to lie apart. A run whose budget "
+    "ended before it converged is no evidence against its architecture."
+)
+
+NO_GPU = "No GPU columns: no run found a GPU counter on this machine, and nothing is guessed."
+
+NO_RUN = "No run has finished: there is no figure to show."
+
+
+def first_line(results: Results) -> str:
+    """Return the line that the page begins with: whether the data are real and the figures mean anything."""
+    simulated = [dataset.name for dataset in results.datasets if dataset.about.get("simulated")]
+    sentences = []
+    if results.config.get("simulated") or (simulated and len(simulated) == len(results.datasets)):
+        sentences.append(
+            "Simulated data: a program made the sequences and their labels, so nothing here speaks about a real genome."
+        )
+    elif simulated:
+        sentences.append(f"Simulated data in part: {', '.join(simulated)} came from a program, the others did not.")
+    if results.config.get("quick"):
+        sentences.append("Quick run: the figures mean nothing; they only show that every stage works.")
+    if not sentences:
+        names = ", ".join(dataset.name for dataset in results.datasets) or "no data set"
+        sentences.append(f"Measured on {names}.")
+    return " ".join(sentences)
+
+
+def overview(results: Results) -> str:
+    """Return in one sentence how much was compared and how much of it finished."""
+    runs: dict[tuple[str, ...], bool] = {}
+    for run in results.runs:
+        key = tuple(run.text(column) for column in ("dataset", "run_id", "model", "implementation", "seed", "fold"))
+        runs[key] = runs.get(key, True) and run.finished
+    models = {entry.model for dataset in results.datasets for entry in dataset.networks}
+    floors = {entry.model for dataset in results.datasets for entry in dataset.floors}
+    seeds = {run.text("seed") for run in results.runs} - {""}
+    failed = sum(not finished for finished in runs.values())
+    parts = [
+        _counted(len(models), "network"),
+        _counted(len(floors), "floor"),
+        _counted(len(results.datasets), "data set"),
+        _counted(sum(len(dataset.tasks) for dataset in results.datasets), "task"),
+        _counted(len(seeds), "seed"),
+    ]
+    ended = f"{len(runs) - failed} of {_counted(len(runs), 'run')} finished"
+    return f"{', '.join(parts)}; {ended}{f', {failed} did not' if failed else ''}."
+
+
+def strand_policy(dataset: Dataset) -> str:
+    """Return how the strand was treated."""
+    stranded = dataset.about.get("stranded")
+    if stranded is None:
+        return "not recorded"
+    if stranded:
+        return "stranded: every sequence is read as given"
+    return "ignored for all: either strand in training, the mean of both strands at test"
+
+
+def command(results: Results) -> str:
+    """Return the command line that repeats the bench."""
+    given = results.config.get("command", "")
+    return shlex.join(map(str, given)) if isinstance(given, list | tuple) else str(given)
+
+
+def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (dotted name, text) for everything in a nested configuration."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from flattened(inner, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(value, list | tuple) and any(isinstance(inner, Mapping) for inner in value):
+        for place, inner in enumerate(value):
+            yield from flattened(inner, f"{prefix}.{place}" if prefix else str(place))
+    else:
+        yield prefix, _as_text(value)
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_as_text, value)) or "–"
+    return str(value)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,121 @@
+"""Splits of ready-made sequences, by the coordinates in their headers or by the words that they share."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dnafast.regions import Regions
+from dnafast.splitting.by_genome import check_fractions, split_in_order
+from dnafast.splitting.parts import PARTS, Split, counts, require_parts
+from dnafast.splitting.words import groups_by_shared_words
+from dnafast.windowing import Windows
+
+
+def split_sequences(
+    letters: NDArray[np.uint8],
+    coordinates: Regions | None,
+    labels: ArrayLike | None = None,
+    seed: int = 0,
+    fractions: tuple[float, float, float] = (0.7, 0.1, 0.2),
+    test: Sequence[str] | None = None,
+    valid: Sequence[str] | None = None,
+) -> Split:
+    """Split sequences so that no part has seen a piece of another.
+
+    With coordinates, parts are stretches of the genome as in `dnafast.split`, with the fractions those of the
+    positives; records that overlap, on either strand, stay together, and those across a border are dropped. Without,
+    records that share a word of min(40, L // 4) bases on either strand, directly or through others, form a group, and
+    groups are dealt out so that every part has about its fraction of each class. Words that hold an N do not count.
+
+    Args:
+        letters: uint8 (N, L), upper-case letters.
+        coordinates: N regions, or None.
+        labels: int (N,), the classes; None counts all sequences as one class.
+        seed: of the order in which groups are dealt out; coordinates leave nothing to chance.
+        fractions: of train, valid and test.
+        test, valid: contigs or stretches, as for `dnafast.split`; need coordinates.
+
+    Returns:
+        A `Split`; `group` is the group of records, or the megabase.
+
+    Raises:
+        ValueError: shapes that do not match, `test` or `valid` without coordinates, or a part without records.
+
+    Warns:
+        UserWarning: one group holds more than half of the records.
+    """
+    n, length = letters.shape
+    if n == 0:
+        raise ValueError("there is no sequence to split")
+    classes = np.zeros(n, dtype=np.int64) if labels is None else np.asarray(labels, dtype=np.int64)
+    if classes.shape != (n,):
+        raise ValueError(f"labels has shape {classes.shape}, but letters has {n} rows")
+    if coordinates is not None:
+        if len(coordinates) != n:
+            raise ValueError(f"coordinates has {len(coordinates)} rows, but letters has {n}")
+        positive = classes > 0
+        weight = positive.astype(np.float64) if positive.any() else np.ones(n)
+        whole = split_in_order(_in_natural_order(coordinates, length), weight, test, valid, fractions, None)
+        return replace(whole, description=f"by the coordinates in the headers: {whole.description}")
+    if test is not None or valid is not None:
+        raise ValueError("test and valid name stretches of a genome, but the sequences have no coordinates")
+    word = max(min(40, length // 4), 1)
+    group = groups_by_shared_words(letters, word)
+    part = _deal_out(group, classes, check_fractions(fractions), seed)
+    sizes = np.bincount(group)
+    remarks: tuple[str, ...] = ()
+    if 2 * sizes.max() > n:
+        remarks = (
+            f"{sizes.max():,} of {n:,} sequences hang together through shared words of {word} bases and stay in one "
+            "part, so the parts cannot have the sizes asked for: many are copies or hold one repeat, or they are so "
+            "short that words are shared by chance",
+        )
+        warnings.warn(remarks[0], UserWarning, stacklevel=2)
+    require_parts(part, f"splitting {n:,} sequences in {sizes.size:,} groups that share words of {word} bases")
+    text = f"by shared words of {word} bases on either strand ({sizes.size:,} groups, the largest of {sizes.max():,})"
+    return Split(part, {}, f"{text}: {counts(part)}", group, remarks)
+
+
+def _in_natural_order(coordinates: Regions, length: int) -> Windows:
+    """Records as windows, contigs sorted chr1, chr2, ..., chr10: headers name them in any order."""
+
+    def key(index: int) -> list[tuple[int, str]]:
+        pieces = re.split(r"(\d+)", coordinates.contigs[index])
+        return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in pieces]
+
+    order = sorted(range(len(coordinates.contigs)), key=key)
+    rank = np.empty(len(order), dtype=np.int32)
+    rank[order] = np.arange(len(order))
+    contigs = [coordinates.contigs[index] for index in order]
+    return Windows.from_arrays(contigs, rank[coordinates.contig], coordinates.start, length, strand=coordinates.strand)
+
+
+def _deal_out(
+    group: NDArray[np.int64], classes: NDArray[np.int64], fractions: Sequence[float], seed: int
+) -> NDArray[np.str_]:
+    """The part of every record, str (N,): the largest groups first, each to the part that lacks its classes most."""
+    _, kind = np.unique(classes, return_inverse=True)
+    n_groups, n_kinds = int(group.max()) + 1, int(kind.max()) + 1
+    held = np.bincount(group * n_kinds + kind, minlength=n_groups * n_kinds).reshape(n_groups, n_kinds)
+    shuffled = np.random.default_rng(seed).permutation(n_groups)
+    order = shuffled[np.argsort(-held.sum(axis=1)[shuffled], kind="stable")]
+    target = [[fraction * count for count in held.sum(axis=0).tolist()] for fraction in fractions]
+    lacking = [list(row) for row in target]
+    chosen = np.empty(n_groups, dtype=np.int64)
+    for index in order.tolist():
+        kinds = [(at, count) for at, count in enumerate(held[index].tolist()) if count]
+        need = [
+            sum(count * short[at] / whole[at] for at, count in kinds)
+            for short, whole in zip(lacking, target, strict=True)
+        ]
+        best = need.index(max(need))
+        chosen[index] = best
+        for at, count in kinds:
+            lacking[best][at] -= count
+    return np.array(PARTS, dtype="<U7")[chosen[group]]

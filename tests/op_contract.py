@@ -1,0 +1,190 @@
+"""What every operator of ``torch.ops.dnafast`` must do, whatever it computes: a base class of tests.
+
+A subclass (named ``Test…``) says which operator it is, how to make arguments, and what the answer is; the tests come
+with this class. Arguments are a dict by schema names; its floating tensors are the differentiable ones.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+Arguments = dict[str, Any]
+
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
+
+
+class OperatorContract:
+    """Tests shared by all operators."""
+
+    #: Name under ``torch.ops.dnafast``.
+    name: str
+    #: Sets of arguments to go through, each a dict for :meth:`arguments`.
+    cases: ClassVar[list[dict[str, Any]]]
+
+    def arguments(self, dtype: torch.dtype, **case: Any) -> Arguments:
+        """Fresh random arguments, floating tensors of ``dtype`` requiring gradients; small enough for gradcheck."""
+        raise NotImplementedError
+
+    def expected(self, arguments: Arguments) -> Tensor:
+        """The answer in plain torch, differentiable."""
+        raise NotImplementedError
+
+    def module(self, arguments: Arguments) -> torch.nn.Module:
+        """A module, scriptable, whose parameters are the floating tensors and whose one input is the first argument."""
+        raise NotImplementedError
+
+    # ---- what subclasses get ----
+
+    def operator(self) -> Any:
+        return getattr(torch.ops.dnafast, self.name)
+
+    def each(self, dtype: torch.dtype = torch.float32) -> Iterator[Arguments]:
+        torch.manual_seed(0)
+        for case in self.cases:
+            yield self.arguments(dtype, **case)
+
+    def assert_equal(self, actual: Tensor, expected: Tensor, dtype: torch.dtype) -> None:
+        scale = max(1.0, expected.abs().max().item()) if expected.numel() else 1.0
+        torch.testing.assert_close(actual, expected, rtol=0, atol=TOLERANCE[dtype] * scale)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_forward_and_gradients(self, dtype: torch.dtype) -> None:
+        for arguments in self.each(dtype):
+            actual, expected = self.operator()(**arguments), self.expected(arguments)
+            assert actual.dtype == dtype
+            self.assert_equal(actual, expected, dtype)
+            self.assert_same_gradients(actual, expected, arguments, dtype)
+
+    def assert_same_gradients(self, actual: Tensor, expected: Tensor, arguments: Arguments, dtype: torch.dtype) -> None:
+        leaves = floating(arguments)
+        gradient = torch.randn_like(expected)
+        for one, other in zip(
+            torch.autograd.grad(actual, leaves, gradient), torch.autograd.grad(expected, leaves, gradient), strict=True
+        ):
+            self.assert_equal(one, other, dtype)
+
+    def test_gradcheck(self) -> None:
+        for arguments in self.each(torch.float64):
+            names = [name for name, value in arguments.items() if is_floating(value)]
+
+            def function(*values: Tensor, names: list[str] = names, arguments: Arguments = arguments) -> Tensor:
+                return self.operator()(**{**arguments, **dict(zip(names, values, strict=True))})
+
+            assert torch.autograd.gradcheck(function, tuple(arguments[name] for name in names))
+
+    def test_opcheck(self) -> None:
+        for arguments in self.each():
+            torch.library.opcheck(self.operator().default, (), arguments)
+
+    def test_without_gradient_is_the_same(self) -> None:
+        for arguments in self.each():
+            with_gradient = self.operator()(**arguments).detach()
+            with torch.no_grad():
+                assert torch.equal(self.operator()(**arguments), with_gradient)
+            plain = {name: value.detach() if is_floating(value) else value for name, value in arguments.items()}
+            with torch.inference_mode():
+                assert torch.equal(self.operator()(**plain), with_gradient)
+
+    def test_strided_arguments(self) -> None:
+        for arguments in self.each():
+            loose = {name: strided(value) for name, value in arguments.items()}
+            actual, expected = self.operator()(**loose), self.operator()(**arguments)
+            assert torch.equal(actual, expected)
+            gradient = strided(torch.randn_like(expected))
+            for one, other in zip(
+                torch.autograd.grad(actual, floating(loose), gradient),
+                torch.autograd.grad(expected, floating(arguments), gradient.contiguous()),
+                strict=True,
+            ):
+                assert torch.equal(one, other)
+
+    def test_script(self) -> None:
+        for arguments in self.each():
+            module = self.module(arguments)
+            values = next(iter(arguments.values()))
+            scripted = torch.jit.script(module)
+            file = io.BytesIO()
+            torch.jit.save(scripted, file)
+            file.seek(0)
+            loaded = torch.jit.load(file)
+            expected = module(values)
+            assert torch.equal(scripted(values), expected)
+            assert torch.equal(loaded(values), expected)
+            self.assert_trains_alike(loaded, module, values)
+
+    def test_export(self) -> None:
+        for arguments in self.each():
+            module = self.module(arguments)
+            values = next(iter(arguments.values()))
+            program = torch.export.export(module, (values,), dynamic_shapes=({0: torch.export.Dim.AUTO},))
+            assert f"dnafast.{self.name}" in program.graph_module.code
+            file = io.BytesIO()
+            torch.export.save(program, file)
+            file.seek(0)
+            loaded = torch.export.load(file).module()
+            assert torch.equal(loaded(values), module(values))
+
+    def test_compile(self) -> None:
+        # "aot_eager" goes through tracing, fake tensors and the joint graph, but needs no compiler on the machine.
+        for arguments in self.each():
+            module = self.module(arguments)
+            values = next(iter(arguments.values()))
+            torch.compiler.reset()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+                assert torch.equal(compiled(values), module(values))
+                self.assert_trains_alike(compiled, module, values)
+
+    def test_autocast_runs_in_float32(self) -> None:
+        for arguments in self.each():
+            expected = self.operator()(**arguments)
+            half = {
+                name: value.detach().bfloat16() if is_floating(value) else value for name, value in arguments.items()
+            }
+            with torch.autocast("cpu", torch.bfloat16):
+                assert torch.equal(self.operator()(**arguments), expected)
+                assert self.operator()(**half).dtype == torch.float32
+
+    def test_repeats_bit_for_bit(self) -> None:
+        for arguments in self.each():
+            results = []
+            for _ in range(2):
+                output = self.operator()(**arguments)
+                results.append((output, *torch.autograd.grad(output, floating(arguments), torch.ones_like(output))))
+            for one, other in zip(*results, strict=True):
+                assert torch.equal(one, other)
+
+    def assert_trains_alike(self, one: Any, other: torch.nn.Module, values: Tensor) -> None:
+        """The gradients of both modules' parameters are the same."""
+        gradients = []
+        for module in (one, other):
+            module.zero_grad()
+            module(values).square().sum().backward()
+            gradients.append({name.removeprefix("_orig_mod."): p.grad.clone() for name, p in module.named_parameters()})
+        assert gradients[0].keys() == gradients[1].keys()
+        for name, gradient in gradients[0].items():
+            torch.testing.assert_close(gradient, gradients[1][name])
+
+
+def is_floating(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def floating(arguments: Arguments) -> list[Tensor]:
+    return [value for value in arguments.values() if is_floating(value)]
+
+
+def strided(value: Any) -> Any:
+    """The same values with gaps between them; whatever is no tensor is handed back."""
+    if not isinstance(value, Tensor):
+        return value
+    wide = torch.stack([value.detach(), torch.zeros_like(value)], dim=-1)[..., 0]
+    return wide.requires_grad_(value.requires_grad)

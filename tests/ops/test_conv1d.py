@@ -1,0 +1,351 @@
+"""conv1d over base codes equals torch on one-hot: every option, every way to run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import dnafast
+from dnafast import ops
+from dnafast.ops.conv1d import reference_backward, reference_forward
+from op_contract import TOLERANCE, Arguments, OperatorContract
+
+
+def one_hot(codes: Tensor, dtype: torch.dtype) -> Tensor:
+    """(N, L) -> (N, 4, L), made the obvious way."""
+    return F.one_hot(codes.long(), 5)[..., :4].transpose(1, 2).to(dtype)
+
+
+def oracle(
+    codes: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    relu: bool = False,
+    pool: int = 0,
+) -> Tensor:
+    output = F.conv1d(one_hot(codes, weight.dtype), weight, bias, stride, padding, dilation)
+    if relu:
+        output = F.relu(output)
+    if pool == -1:
+        return F.max_pool1d(output, output.shape[2])[..., 0]
+    return F.max_pool1d(output, pool) if pool else output
+
+
+def random_codes(sequences: int, length: int, letters: int = 5) -> Tensor:
+    return torch.randint(0, letters, (sequences, length), dtype=torch.uint8)
+
+
+class Layer(nn.Module):
+    """The operator as a layer, for scripting, export and compile."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, options: dict[str, Any]):
+        super().__init__()
+        self.weight = nn.Parameter(weight.detach().clone())
+        self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+        self.stride: int = options["stride"]
+        self.padding: int = options["padding"]
+        self.dilation: int = options["dilation"]
+        self.relu: bool = options["relu"]
+        self.pool: int = options["pool"]
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return torch.ops.dnafast.conv1d(
+            codes, self.weight, self.bias, self.stride, self.padding, self.dilation, self.relu, self.pool
+        )
+
+
+class TestConv1dContract(OperatorContract):
+    name = "conv1d"
+    cases: ClassVar[list[dict[str, Any]]] = [
+        {},
+        {"bias": False},
+        {"relu": True, "pool": -1},
+        {"relu": True, "pool": 3, "padding": 2},
+        {"stride": 2, "dilation": 3, "padding": 5},
+    ]
+
+    def arguments(self, dtype: torch.dtype, **case: Any) -> Arguments:
+        case = dict(case)
+        bias = torch.randn(5, dtype=dtype, requires_grad=True) if case.pop("bias", True) else None
+        options = {"stride": 1, "padding": 0, "dilation": 1, "relu": False, "pool": 0, **case}
+        return {
+            "codes": random_codes(3, 23),
+            "weight": torch.randn(5, 4, 6, dtype=dtype, requires_grad=True),
+            "bias": bias,
+            **options,
+        }
+
+    def expected(self, arguments: Arguments) -> Tensor:
+        return oracle(**arguments)
+
+    def module(self, arguments: Arguments) -> nn.Module:
+        return Layer(arguments["weight"], arguments["bias"], arguments)
+
+
+# Sizes at which other paths open: words of one to four bases, several blocks of channels, a last block that is not
+# full, windows wider than a tile, more sequences than a group.
+SHAPES = [
+    # sequences, length, channels, width, options
+    (1, 1, 1, 1, {}),
+    (2, 9, 3, 9, {}),
+    (40, 120, 37, 24, {}),
+    (40, 120, 37, 24, {"relu": True, "pool": -1}),
+    (40, 120, 37, 24, {"relu": True, "pool": 4}),
+    (40, 400, 16, 19, {"pool": 80}),
+    (300, 150, 33, 4, {"dilation": 7, "padding": 3, "pool": 13}),
+    (100, 211, 64, 11, {"stride": 3, "padding": 5, "relu": True}),
+    (64, 300, 8, 40, {"padding": 20, "dilation": 2, "stride": 2, "pool": 2}),
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("unknown", ["none", "some", "all"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_equals_torch_on_one_hot(shape: tuple[Any, ...], unknown: str, dtype: torch.dtype) -> None:
+    sequences, length, channels, width, options = shape
+    torch.manual_seed(1)
+    codes = random_codes(sequences, length, 4)
+    if unknown == "all":
+        codes.fill_(4)
+    elif unknown == "some":
+        codes[::3, length // 3 : length // 3 + 2] = 4
+    weight = torch.randn(channels, 4, width, dtype=dtype, requires_grad=True)
+    bias = torch.randn(channels, dtype=dtype, requires_grad=True)
+    assert_like_oracle(codes, weight, bias, options)
+
+
+def assert_like_oracle(codes: Tensor, weight: Tensor, bias: Tensor, options: dict[str, Any]) -> None:
+    actual, expected = ops.conv1d(codes, weight, bias, **options), oracle(codes, weight, bias, **options)
+    tolerance = TOLERANCE[weight.dtype]
+    torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
+    gradient = torch.randn_like(expected)
+    for one, other in zip(
+        torch.autograd.grad(actual, (weight, bias), gradient),
+        torch.autograd.grad(expected, (weight, bias), gradient),
+        strict=True,
+    ):
+        # Sums of thousands of terms: compare with the largest of them.
+        torch.testing.assert_close(one, other, rtol=0, atol=tolerance * max(1.0, other.abs().max().item()))
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("pool", [0, 5, -1])
+def test_threads_agree(pool: int, two_threads: None) -> None:
+    torch.manual_seed(2)
+    codes, weight = random_codes(203, 150), torch.randn(70, 4, 15, requires_grad=True)
+    outputs, gradients = [], []
+    for threads in (1, 2, 2):
+        torch.set_num_threads(threads)
+        outputs.append(ops.conv1d(codes, weight, pool=pool))
+        gradients.append(torch.autograd.grad(outputs[-1].sum(), weight)[0])
+    assert torch.equal(outputs[0], outputs[1])
+    assert torch.equal(gradients[1], gradients[2])
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-5, atol=1e-3)
+
+
+def test_called_twice_and_still_a_function() -> None:
+    codes, weight = random_codes(2, 30), torch.randn(3, 4, 5)
+    assert torch.equal(dnafast.ops.conv1d(codes, weight), dnafast.ops.conv1d(codes, weight))
+
+
+@pytest.mark.parametrize("pool", [0, 2, -1])
+def test_empty_batch(pool: int) -> None:
+    weight, bias = torch.randn(3, 4, 5, requires_grad=True), torch.randn(3, requires_grad=True)
+    codes = torch.zeros(0, 30, dtype=torch.uint8)
+    output = ops.conv1d(codes, weight, bias, pool=pool)
+    assert output.shape == {0: (0, 3, 26), 2: (0, 3, 13), -1: (0, 3)}[pool]
+    for gradient, of in zip(torch.autograd.grad(output.sum(), (weight, bias)), (weight, bias), strict=True):
+        assert torch.equal(gradient, torch.zeros_like(of))
+
+
+def test_unknown_windows_give_exactly_the_bias() -> None:
+    bias = torch.randn(7)
+    output = ops.conv1d(torch.full((2, 40), 4, dtype=torch.uint8), torch.randn(7, 4, 9), bias)
+    assert torch.equal(output, bias.view(1, 7, 1).expand(2, 7, 32))
+
+
+def test_ties_go_to_the_first_position() -> None:
+    codes = torch.zeros(1, 50, dtype=torch.uint8)
+    output, positions = torch.ops.dnafast.conv1d_forward(codes, torch.ones(2, 4, 3), None, 1, 0, 1, True, -1, True)
+    assert torch.equal(output, torch.full((1, 2), 3.0))
+    assert torch.equal(positions, torch.zeros(1, 2, dtype=torch.int32))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("options", [{}, {"pool": -1}, {"relu": True, "pool": 4}], ids=str)
+def test_weights_that_are_no_numbers_show(value: float, options: dict[str, Any]) -> None:
+    torch.manual_seed(3)
+    codes, weight = random_codes(20, 60, 4), torch.randn(20, 4, 8)
+    weight[3, 1, 2], weight[17, 2, 2] = value, -value
+    bias = torch.randn(20)
+    # Infinity times the zeros of one-hot is no number either: the sum of rows is the answer that makes sense.
+    rows = weight.permute(2, 1, 0)
+    windows = codes.unfold(1, 8, 1).long()
+    output = sum((rows[k][windows[..., k]] for k in range(8)), start=bias).transpose(1, 2)
+    if options.get("relu"):
+        output = F.relu(output)
+    if "pool" in options:
+        output = F.max_pool1d(output, output.shape[2] if options["pool"] == -1 else options["pool"])
+    expected = output[..., 0] if options.get("pool") == -1 else output
+    actual = ops.conv1d(codes, weight, bias, **options)
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("case", [*TestConv1dContract.cases, {"pool": -1, "padding": 7}], ids=str)
+@pytest.mark.parametrize("sequences", [0, 4])
+def test_composition_for_cuda_equals_the_kernel(case: dict[str, Any], sequences: int) -> None:
+    torch.manual_seed(4)
+    arguments = TestConv1dContract().arguments(torch.float64, **case)
+    codes, weight, bias = random_codes(sequences, 23), arguments["weight"].detach(), arguments["bias"]
+    options = [arguments[name] for name in ("stride", "padding", "dilation", "relu", "pool")]
+    bias = None if bias is None else bias.detach()
+    native = torch.ops.dnafast.conv1d_forward(codes, weight, bias, *options, True)
+    composed = reference_forward(codes, weight, bias, *options, True)
+    assert [(part.shape, part.dtype) for part in native] == [(part.shape, part.dtype) for part in composed]
+    torch.testing.assert_close(native[0], composed[0])
+    if native[1].numel():
+        # Where ReLU clips a whole window, each calls another position the first, and no gradient goes there.
+        counts = native[0] > 0 if arguments["relu"] else torch.ones_like(native[1], dtype=torch.bool)
+        assert torch.equal(native[1][counts], composed[1][counts])
+    gradient = torch.randn_like(native[0])
+    for one, other in zip(
+        torch.ops.dnafast.conv1d_backward(gradient, codes, weight, *native, *options),
+        reference_backward(gradient, codes, weight, *composed, *options),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("case", TestConv1dContract.cases, ids=str)
+def test_opcheck_of_forward_and_backward(case: dict[str, Any]) -> None:
+    arguments = TestConv1dContract().arguments(torch.float32, **case)
+    values = [arguments[name] for name in ("codes", "weight", "bias")]
+    options = [arguments[name] for name in ("stride", "padding", "dilation", "relu", "pool")]
+    torch.library.opcheck(torch.ops.dnafast.conv1d_forward.default, (*values, *options, True))
+    output, positions = torch.ops.dnafast.conv1d_forward(*values, *options, True)
+    torch.library.opcheck(
+        torch.ops.dnafast.conv1d_backward.default,
+        (torch.randn_like(output), values[0], values[1].detach(), output.detach(), positions, *options),
+    )
+
+
+CODES, WEIGHT, BIAS = torch.zeros(2, 30, dtype=torch.uint8), torch.zeros(3, 4, 5), torch.zeros(3)
+BAD = [
+    ((CODES + 7, WEIGHT), {}, "codes[0, 0] is 7: expected base codes 0 to 3 (A C G T) or 4 (unknown)"),
+    ((CODES.int(), WEIGHT), {}, "codes has dtype int32: expected uint8 base codes"),
+    ((CODES[0], WEIGHT), {}, "codes has shape (30,): expected (sequences, length)"),
+    ((CODES[:, :4], WEIGHT), {}, "codes has length 4 with padding 0: expected at least 5 for a weight of width 5"),
+    ((CODES, WEIGHT), {"dilation": 9}, "codes has length 30 with padding 0: expected at least 37"),
+    ((CODES, WEIGHT.half()), {}, "weight has dtype float16: expected float32 or float64"),
+    ((CODES, WEIGHT[:, :3]), {}, "weight has shape (3, 3, 5): expected (channels, 4, width), none of them 0"),
+    ((CODES, WEIGHT[0]), {}, "weight has shape (4, 5): expected (channels, 4, width), none of them 0"),
+    ((CODES, WEIGHT[:0]), {}, "weight has shape (0, 4, 5): expected (channels, 4, width), none of them 0"),
+    ((CODES, WEIGHT, BIAS.double()), {}, "bias has dtype float64: expected that of weight, float32"),
+    ((CODES, WEIGHT, BIAS[:2]), {}, "bias has shape (2,): expected (3,), one value a channel"),
+    ((CODES, WEIGHT), {"stride": 0}, "stride=0: expected at least 1"),
+    ((CODES, WEIGHT), {"padding": -1}, "padding=-1: expected at least 0"),
+    ((CODES, WEIGHT), {"dilation": 0}, "dilation=0: expected at least 1"),
+    ((CODES, WEIGHT), {"pool": -2}, "pool=-2: expected at least -1"),
+    ((CODES, WEIGHT), {"pool": 27}, "pool=27: expected at most 26, the number of positions of the convolution"),
+]
+
+
+@pytest.mark.parametrize(("values", "options", "message"), BAD, ids=[message[:40] for *_, message in BAD])
+@pytest.mark.parametrize("kernel", ["native", "composition"])
+def test_bad_arguments_are_told_in_one_sentence(
+    values: tuple[Tensor, ...], options: dict[str, int], message: str, kernel: str
+) -> None:
+    if kernel == "composition" and "codes[" in message:
+        pytest.skip("the composition counts codes above 4 as unknown")
+    function = torch.ops.dnafast.conv1d_forward if kernel == "native" else reference_forward
+    codes, weight, bias = (*values, None)[:3]
+    numbers = {"stride": 1, "padding": 0, "dilation": 1, "pool": 0, **options}
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        function(codes, weight, bias, **numbers, relu=False, track=False)
+
+
+def test_the_first_bad_code_is_named() -> None:
+    codes = random_codes(700, 100)
+    codes[650, 3] = codes[650, 4] = codes[690, 0] = 255
+    with pytest.raises(ValueError, match=r"^codes\[650, 3\] is 255: "):
+        ops.conv1d(codes, torch.randn(70, 4, 9))
+
+
+def test_another_device_is_told() -> None:
+    with pytest.raises(ValueError, match="codes is on cpu: expected the device of weight, meta"):
+        ops.conv1d(CODES, WEIGHT.to("meta"))
+
+
+def test_positions_of_another_call_are_refused() -> None:
+    gradient, positions = torch.ones(2, 3), torch.full((2, 3), 26, dtype=torch.int32)
+    with pytest.raises(ValueError, match="positions holds 26 for output 0: expected what conv1d_forward returned"):
+        torch.ops.dnafast.conv1d_backward(gradient, CODES, WEIGHT, gradient, positions, 1, 0, 1, False, -1)
+
+
+ISA_SCRIPT = """
+import torch
+from dnafast import ops
+print(ops.instruction_set())
+torch.manual_seed(5)
+codes = torch.randint(0, 5, (30, 90), dtype=torch.uint8)
+codes[:15].clamp_(max=3)
+for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-12)):
+    weight = torch.randn(21, 4, 13, dtype=dtype, requires_grad=True)
+    one_hot = torch.nn.functional.one_hot(codes.long(), 5)[..., :4].transpose(1, 2).to(dtype)
+    for pool in (0, 3, -1):
+        dense = torch.nn.functional.conv1d(one_hot, weight)
+        expected = torch.nn.functional.max_pool1d(dense, {0: 1, 3: 3, -1: 78}[pool])
+        actual = ops.conv1d(codes, weight, pool=pool)
+        expected = expected.reshape(actual.shape)
+        torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
+        gradient = torch.randn_like(actual)
+        ours, theirs = (torch.autograd.grad(output, weight, gradient)[0] for output in (actual, expected))
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=tolerance * theirs.abs().max().item())
+"""
+
+
+def run_with(instruction_set: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DNAFAST_ISA": instruction_set}
+    return subprocess.run([sys.executable, "-c", ISA_SCRIPT], env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("instruction_set", ["baseline", "avx2", "avx512"])
+def test_every_instruction_set_gives_the_answer(instruction_set: str) -> None:
+    order = ["baseline", "avx2", "avx512"]
+    result = run_with(instruction_set)
+    if result.returncode and "this processor offers at most" in result.stderr:
+        assert order.index(instruction_set) > order.index(ops.instruction_set()) or "DNAFAST_ISA" in os.environ
+        pytest.skip(f"this processor has no {instruction_set}")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == instruction_set
+
+
+def test_an_unknown_instruction_set_is_an_error() -> None:
+    result = run_with("avx3")
+    assert result.returncode == 1
+    assert result.stderr.strip().splitlines()[-1] == ("ValueError: DNAFAST_ISA=avx3: expected baseline, avx2 or avx512")
+
+
+def test_a_missing_library_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dnafast, "__path__", ["/nowhere"])
+    with pytest.raises(ImportError, match="is missing from /nowhere: reinstall the package with 'pip install"):
+        ops.library_path()

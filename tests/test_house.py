@@ -1,0 +1,85 @@
+"""Facts about the house itself: names, versions, layers, what importing costs."""
+
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dnafast
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_version_is_the_same_in_python_and_cpp():
+    from dnafast import _core
+
+    assert dnafast.__version__ == _core.__version__ == importlib.metadata.version("dnafast")
+
+
+def test_every_public_name_loads_twice_and_is_the_same():
+    for name in dnafast.__all__:
+        assert getattr(dnafast, name) is getattr(dnafast, name), name
+
+
+def test_public_functions_are_not_shadowed_by_their_modules():
+    for name in ("windows", "split", "label", "encode", "sample_negatives", "read_bed"):
+        assert callable(getattr(dnafast, name)), name
+        assert callable(getattr(dnafast, name)), name
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'genom'"):
+        dnafast.genom  # noqa: B018
+
+
+def test_importing_dnafast_imports_neither_torch_nor_pandas():
+    code = "import sys, dnafast; sys.exit(any(name in sys.modules for name in ('torch', 'pandas', 'sklearn')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_data_path_works_without_torch():
+    code = """
+import sys
+sys.modules["torch"] = None
+import numpy as np, dnafast
+genome = dnafast.Genome.from_sequences(["ACGTNACGTA", "TTTTTTTTTTGG"], names=["one", "two"])
+regions = dnafast.Regions.from_arrays(["one", "two"], [0, 1], [2, 3], [6, 9])
+windows = dnafast.windows(regions, length=4, genome=genome, at="centre")
+x = genome.encode(windows, dnafast.OneHot("NCL", "float32"))
+assert x.shape == (2, 4, 4) and x.dtype == np.float32
+batch = next(iter(dnafast.Loader(genome, windows, batch_size=2, shuffle=False)))
+assert isinstance(batch.x, np.ndarray) and (batch.x == x).all()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_layers_hold():
+    result = subprocess.run(
+        [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_readme_shows_the_two_commands():
+    text = (ROOT / "README.md").read_text()
+    assert "pip install -c constraints.txt . && python -m dnafast.bench" in text
+    assert "pip install -c constraints.txt '.[test]' && pytest" in text
+
+
+def test_the_changelog_names_this_version_or_what_is_to_come():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert "## Unreleased" in text or f"## {dnafast.__version__}" in text
+
+
+def test_files_hold_one_noun():
+    sources = [*ROOT.glob("python/dnafast/**/*.py"), *ROOT.glob("csrc/**/*.cpp"), *ROOT.glob("csrc/**/*.hpp")]
+    assert sources
+    for path in sources:
+        assert path.stem not in {"utils", "util", "misc", "helpers"}, path
+        assert len(path.read_text().splitlines()) <= 500, f"{path} is longer than 500 lines: split it by noun"

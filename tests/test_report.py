@@ -1,0 +1,573 @@
+"""The report of a made-up bench: two data sets, three tasks, every family, and a run of each kind that goes wrong."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
+
+from dnafast.records import write_csv, write_json, write_npz
+from dnafast.report import terminal_table, write_report
+from dnafast.report.cost_figures import pareto_front
+from dnafast.report.numbers import amount, megabytes, quality, scaled
+from dnafast.report.results import Entry, Estimate, Run, best_floor, cost, estimate, read_results
+from dnafast.report.tables import mark
+from dnafast.report.wording import first_line
+
+NASTY = "<script>alert('$x$ & | \"y\"')</script>"
+
+# Model -> (signal, parameters, training seconds per run, training state).
+MODELS = {
+    "rnn": (0.05, 4_673, 31.0, "at_chance"),
+    "birnn": (1.0, 9_281, 58.0, "budget_ended"),
+    "lstm": (2.0, 17_729, 49.0, "converged"),
+    "bilstm": (2.3, 35_393, 92.0, "converged"),
+    "gru": (2.1, 13_377, 44.0, "converged"),
+    "bigru": (2.35, 26_689, 85.0, "converged"),
+    "deepbind": (1.7, 16_577, 6.1, "converged"),
+    "kmer_cnn": (1.45, 160_321, 9.0, "converged"),
+    "multiscale_cnn": (1.9, 88_193, 14.0, "converged"),
+    "deepsea": (1.95, 42_000_123, 150.0, "budget_ended"),
+    "basset": (2.2, 4_001_064, 66.0, "converged"),
+    "danq": (2.4, 33_000_000, 140.0, "budget_ended"),
+    "promoter_lstm": (2.45, 176_449, 77.0, "converged"),
+    "gc_logistic": (0.5, 2, 0.1, "converged"),
+    "kmer_logistic": (1.5, 2_081, 1.4, "converged"),
+    "onehot_logistic": (0.9, 801, 0.8, "converged"),
+}
+FLOORS = ("gc_logistic", "kmer_logistic", "onehot_logistic")
+
+
+def write_bench(
+    out: Path,
+    *,
+    models: tuple[str, ...] = tuple(MODELS),
+    datasets: dict[str, tuple[str, ...]] | None = None,
+    seeds: int = 2,
+    simulated: bool = True,
+    quick: bool = False,
+    gpu: bool = False,
+    broken: tuple[str, ...] = ("deepsea",),
+    n_test: int = 1500,
+) -> Path:
+    """Write what a bench leaves in its folder; ``broken`` models fail on their last seed."""
+    generator = np.random.default_rng(7)
+    datasets = datasets or {
+        "simulated genome": ("open in A", "open in B", "open in C"),
+        "simulated promoters": ("promoter",),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    runs: list[dict[str, Any]] = []
+    phases: list[dict[str, Any]] = []
+    for dataset, tasks in datasets.items():
+        labels = (generator.random((n_test, len(tasks))) < np.linspace(0.5, 0.28, len(tasks))).astype(np.int8)
+        labels[generator.random(labels.shape) < 0.02] = -1
+        for model in models:
+            for implementation in ("torch", "native") if model == "deepbind" else ("torch",):
+                implementation = "scikit-learn" if model in FLOORS else implementation
+                for seed in range(1 if model in FLOORS else seeds):
+                    run_id = f"{dataset}-{model}-{implementation}-seed{seed}".replace(" ", "_").replace("/", "_")
+                    row = {
+                        "dataset": dataset,
+                        "run_id": run_id,
+                        "model": model,
+                        "implementation": implementation,
+                        "seed": seed,
+                        "device": "cpu",
+                        "threads": 2,
+                    }
+                    if model in broken and seed == seeds - 1:
+                        error = f"RuntimeError: [enforce fail] <b>cannot</b> allocate 12884901888 bytes for {model}"
+                        runs += [{**row, "task": task, "status": "failed", "error": error} for task in tasks]
+                        continue
+                    runs += _run(out, row, model, tasks, labels, generator, gpu=gpu)
+                    phases += _phases(row, MODELS[model][2] * (0.4 if implementation == "native" else 1.0))
+    write_csv(out / "runs.csv", runs)
+    write_csv(out / "phases.csv", phases)
+    write_json(out / "data.json", [_about(name, tasks, simulated) for name, tasks in datasets.items()])
+    write_json(
+        out / "config.json",
+        {
+            "simulated": simulated,
+            "quick": quick,
+            "command": "python -m dnafast.bench --seeds 2 --out demo",
+            "versions": {
+                "dnafast": "0.1.0",
+                "python": "3.11.9",
+                "torch": "2.13.0",
+                "numpy": "2.4.1",
+                "scikit-learn": "1.8.0",
+            },
+            "machine": {
+                "system": "Linux x86-64",
+                "processor": "Some CPU @ 2.40 GHz",
+                "usable_cpus": 2,
+                "memory_bytes": 8_200_000_000,
+                "gpu": None,
+            },
+            "checksums": {"genome.2bit": "3f5a" * 8, "peaks_a.narrowPeak.gz": "99cd" * 8},
+            "models": list(models),
+            "seeds": list(range(seeds)),
+            "max_minutes": 60,
+            "train": {"batch_size": 64, "learning_rate": 0.001},
+        },
+    )
+    return out
+
+
+def _run(
+    out: Path, row: dict[str, Any], model: str, tasks: tuple[str, ...], labels: Any, generator: Any, *, gpu: bool
+) -> list[dict[str, Any]]:
+    signal, parameters, seconds, state = MODELS[model]
+    strength = max(0.0, signal + generator.normal(0, 0.08))
+    probabilities = 1 / (1 + np.exp(-strength * (labels - 0.5) - generator.normal(0, 1.0, labels.shape)))
+    folder = out / "runs" / row["run_id"]
+    write_npz(
+        folder / "scores.npz", row=np.arange(len(labels)), labels=labels, probabilities=probabilities.astype(np.float32)
+    )
+    if model not in FLOORS:
+        epochs = np.arange(1, 13)
+        floor = 0.7 - 0.12 * signal
+        history = [
+            {
+                "epoch": epoch,
+                "step": 40 * epoch,
+                "train_loss": floor + (0.7 - floor) * np.exp(-epoch / 3) - 0.01 * epoch * signal / 2,
+                "valid_loss": floor + (0.7 - floor) * np.exp(-epoch / 3) + 0.002 * epoch + generator.normal(0, 0.006),
+                "valid_auroc": 0.5 + 0.17 * signal * (1 - np.exp(-epoch / 3)),
+                "learning_rate": 1e-3,
+                "seconds": seconds * epoch / 12,
+            }
+            for epoch in map(int, epochs)
+        ]
+        write_csv(folder / "history.csv", history)
+    rows = []
+    for index, task in enumerate(tasks):
+        known = labels[:, index] >= 0
+        truth, scores = labels[known, index], probabilities[known, index]
+        auroc, auprc = roc_auc_score(truth, scores), average_precision_score(truth, scores)
+        rows.append(
+            {
+                **row,
+                "task": task,
+                "encoding": "k-mers 6" if "kmer" in model else "one-hot",
+                "fold": "",
+                "n_train": 8000,
+                "n_test": int(known.sum()),
+                "accuracy": 0.5 + auroc / 3,
+                "balanced_accuracy": 0.49 + auroc / 3,
+                "auroc": auroc,
+                "auroc_low": auroc - 0.016,
+                "auroc_high": auroc + 0.015,
+                "auprc": auprc,
+                "auprc_low": auprc - 0.02,
+                "auprc_high": auprc + 0.018,
+                "f1": auroc - 0.1,
+                "mcc": 2 * auroc - 1.15,
+                "sensitivity": auroc - 0.05,
+                "specificity": auroc - 0.03,
+                "log_loss": log_loss(truth, scores),
+                "brier": 0.2,
+                "ece": 0.031,
+                "threshold": 0.47,
+                "prevalence": truth.mean(),
+                "training_state": state,
+                "padded_to": 600 if model == "basset" else None,
+                "learning_rate": None if model in FLOORS else 1e-3,
+                "best_epoch": None if model in FLOORS else 7,
+                "n_parameters": parameters,
+                "flops_per_sequence": parameters * 37.0,
+                "epochs": None if model in FLOORS else 12,
+                "train_seconds": seconds * (0.4 if row["implementation"] == "native" else 1.0),
+                "data_wait_seconds": None if model in FLOORS else seconds / 60,
+                "train_sequences_per_second": 96000 / seconds,
+                "predict_sequences_per_second": 310000 / seconds,
+                "latency_ms": 0.3 + seconds / 20,
+                "cpu_user_seconds": seconds * 1.7,
+                "cpu_system_seconds": seconds / 30,
+                "peak_rss_bytes": 4.1e8 + parameters * 12,
+                "gpu_peak_bytes": 1.5e9 if gpu else None,
+                "status": "finished",
+            }
+        )
+    return rows
+
+
+def _phases(row: dict[str, Any], seconds: float) -> list[dict[str, Any]]:
+    shares = {
+        ("data", "index"): 0.004,
+        ("data", "window"): 0.002,
+        ("data", "encode"): 0.02,
+        ("data", "transfer"): 0.001,
+        ("model", "forward"): 0.31,
+        ("model", "backward"): 0.48,
+        ("model", "optimiser"): 0.06,
+        ("model", "evaluation"): 0.15,
+    }
+    return [
+        {
+            **{key: row[key] for key in ("run_id", "dataset", "model", "implementation", "seed")},
+            "scope": scope,
+            "phase": phase,
+            "wall_seconds": share * seconds,
+            "cpu_user_seconds": 1.8 * share * seconds,
+            "cpu_system_seconds": 0.05 * share * seconds,
+            "calls": 480,
+            "share": share,
+        }
+        for (scope, phase), share in shares.items()
+    ]
+
+
+def _about(name: str, tasks: tuple[str, ...], simulated: bool) -> dict[str, Any]:
+    genome = "genome" in name
+    steps = {"read": 5210, "outside": 4, "excluded": 120, "N": 7, "edge": 2, "duplicate": 310, "used": 4767}
+    flow = [{"step": step, "class": "positive", "part": "", "count": count} for step, count in steps.items()]
+    flow += [
+        {"step": "used", "class": kind, "part": part, "count": 900}
+        for kind in ("positive", "negative")
+        for part in ("train", "valid", "test")
+    ]
+    return {
+        "name": name,
+        "kind": "genome" if genome else "sequences",
+        "tasks": list(tasks),
+        "length": 200 if genome else 81,
+        "stranded": not genome,
+        "simulated": simulated,
+        "flow": flow if genome else flow[:1] + flow[6:7],
+        "parts": [
+            {"task": task, "part": part, "positives": count, "negatives": count + 13, "unlabelled": 40 if genome else 0}
+            for task in tasks
+            for part, count in (("train", 3300), ("valid", 480), ("test", 950))
+        ],
+        "split": "by contig: test chrS4; valid chrS3; train chrS1, chrS2",
+        "notes": ["Negatives: matched in GC, drawn in each part at ratio 1."],
+        "warnings": ["No blacklist was applied."] if genome else [],
+    }
+
+
+@pytest.fixture(scope="module")
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = write_bench(tmp_path_factory.mktemp("demonstration"))
+    write_report(out)
+    return out
+
+
+class Page(HTMLParser):
+    """What a reader sees of a page, and what a browser would load for it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+        self.ids: list[str] = []
+        self._hidden = 0
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self._hidden += tag in ("style", "title")
+        for name, value in attrs:
+            if name in ("src", "href", "data", "srcset", "action", "poster") and not (value or "").startswith("#"):
+                self.loads.append(f"{tag} {name}={value}")
+            if name == "id":
+                self.ids.append(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden -= tag in ("style", "title")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden and data.strip():
+            self.words.append(" ".join(data.split()))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.words)
+
+
+def reported(out: Path, **options: Any) -> Page:
+    write_bench(out, **options)
+    write_report(out)
+    return Page(out / "report.html")
+
+
+def test_page_is_one_file_that_loads_nothing(demonstration: Path) -> None:
+    page = Page(demonstration / "report.html")
+    source = (demonstration / "report.html").read_text(encoding="utf-8")
+    assert page.loads == []
+    assert "http" not in source.replace("http-equiv", "")
+    assert re.search(r"@import|url\((?!#)", source) is None
+    assert not {"script", "link", "iframe", "img"} & set(page.tags)
+    assert "default-src 'none'" in source
+
+
+def test_page_shows_every_model_and_every_picture(demonstration: Path) -> None:
+    page = Page(demonstration / "report.html")
+    for name in (*MODELS, "deepbind (native)", "open in A", "open in C", "simulated promoters"):
+        assert name in page.words
+    # Per data set: AUROC, cost, learning, phases; per task: the curves.
+    assert page.tags.count("svg") == 2 * 4 + 4
+    assert "No winner is named." in page.text
+    assert "padded to 600" in page.words
+    assert "budget ended before it converged" in page.words
+    assert "at chance: it never learned" in page.words
+    assert "Torch and native, side by side" in page.words
+    assert "python -m dnafast.bench --seeds 2 --out demo" in page.words
+    assert "3f5a" * 8 in page.words
+    assert re.search(r"\bnan\b|\binf\b|\bNone\b", page.text, re.IGNORECASE) is None
+
+
+def test_ids_are_unique_outside_pictures_and_never_shared_between_them(demonstration: Path) -> None:
+    source = (demonstration / "report.html").read_text(encoding="utf-8")
+    owners: dict[str, int] = {}
+    for place, svg in enumerate(re.findall(r"<svg.*?</svg>", source, re.DOTALL)):
+        for identifier in set(re.findall(r'\bid="([^"]*)"', svg)):
+            assert owners.setdefault(identifier, place) == place
+        for target in re.findall(r'(?:href="#|url\(#)([^")]+)', svg):
+            assert f'id="{target}"' in svg
+
+
+def test_pictures_take_their_colours_from_the_page(demonstration: Path) -> None:
+    source = (demonstration / "report.html").read_text(encoding="utf-8")
+    for svg in re.findall(r"<svg.*?</svg>", source, re.DOTALL):
+        assert "var(--ink)" in svg
+        assert set(re.findall(r"(?:fill|stroke): (#[0-9a-fA-F]{6})", svg)) == set()
+        assert "DejaVu" not in svg
+
+
+@pytest.mark.parametrize(
+    ("simulated", "quick", "expected"),
+    [
+        (True, False, "Simulated data: "),
+        (True, True, "Simulated data: "),
+        (False, True, "Quick run: the figures mean nothing"),
+        (False, False, "Measured on K562."),
+    ],
+)
+def test_first_line_tells_what_the_figures_are_worth(
+    tmp_path: Path, simulated: bool, quick: bool, expected: str
+) -> None:
+    write_bench(tmp_path, models=("gc_logistic",), datasets={"K562": ("open",)}, simulated=simulated, quick=quick)
+    line = first_line(read_results(tmp_path))
+    assert line.startswith(expected)
+    assert ("mean nothing" in line) == quick
+
+
+def test_first_line_comes_first(demonstration: Path) -> None:
+    line = Page(demonstration / "report.html").words[0]
+    assert line.startswith("Simulated data: ")
+    assert (demonstration / "summary.md").read_text().splitlines()[0] == line
+    assert json.loads((demonstration / "summary.json").read_text())["first_line"] == line
+
+
+def test_names_of_the_user_are_escaped(tmp_path: Path) -> None:
+    page = reported(tmp_path, models=("lstm", "gc_logistic"), datasets={NASTY: (NASTY, "NA", "$a_b$")})
+    assert "script" not in page.tags
+    assert NASTY in page.words
+    assert "$a_b$" in page.words
+    assert "NA" in page.words
+    markdown = (tmp_path / "summary.md").read_text()
+    assert "<script>" not in markdown.replace("\\<", "")
+    assert json.loads((tmp_path / "summary.json").read_text())["datasets"][0]["name"] == NASTY
+    Console(file=io.StringIO(), width=80).print(terminal_table(tmp_path))
+
+
+def test_failed_run_is_visible_everywhere(demonstration: Path) -> None:
+    error = "RuntimeError: [enforce fail] <b>cannot</b> allocate 12884901888 bytes for deepsea"
+    page = Page(demonstration / "report.html")
+    assert f"failed: {error}" in page.words
+    assert "b" not in page.tags
+    assert "60 of 62 runs finished, 2 did not." in page.text
+    assert "allocate 12884901888 bytes" in (demonstration / "summary.md").read_text()
+    terminal = io.StringIO()
+    Console(file=terminal, width=200).print(terminal_table(demonstration))
+    assert f"deepsea, seed 1 did not finish: {error}" in terminal.getvalue()
+
+
+def test_summary_json_holds_every_run(demonstration: Path) -> None:
+    summary = json.loads((demonstration / "summary.json").read_text())
+    with (demonstration / "runs.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(summary["runs"]) == len(rows)
+    # The page groups runs by model: the same rows in another order.
+    by_key = {(run["run_id"], run["task"]): run for run in summary["runs"]}
+    for row in rows:
+        run = by_key[row["run_id"], row["task"]]
+        assert run["finished"] == (row["status"] == "finished")
+        assert run["auroc"] == (float(row["auroc"]) if row["auroc"] else None)
+        assert run["gpu_peak_bytes"] is None
+    lstm = next(item for item in summary["datasets"][0]["models"] if item["model"] == "lstm")
+    assert lstm["n_runs"] == 2
+    assert lstm["auroc"]["mean"] == pytest.approx(sum(lstm["auroc"]["values"]) / 2)
+    assert lstm["auroc"]["low"] < min(lstm["auroc"]["values"])
+
+
+def test_terminal_table_fits_and_shows_floors(demonstration: Path) -> None:
+    terminal = io.StringIO()
+    Console(file=terminal, width=100).print(terminal_table(demonstration))
+    lines = terminal.getvalue().splitlines()
+    assert lines[0].startswith("Simulated data: ")
+    assert all(len(line) <= 100 for line in lines)
+    assert "…" not in terminal.getvalue()
+    for name in MODELS:
+        assert any(line.strip().startswith(name) for line in lines)
+
+
+def test_single_model_and_single_task(tmp_path: Path) -> None:
+    page = reported(tmp_path, models=("basset",), datasets={"one": ("open",)}, seeds=1)
+    assert "basset" in page.words
+    assert page.tags.count("svg") == 5
+    assert "1 network, 0 floors, 1 data set, 1 task, 1 seed; 1 of 1 run finished." in page.text
+
+
+def test_many_tasks_stop_the_pictures_but_not_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dnafast.report.page.PICTURED_TASKS", 1)
+    page = reported(tmp_path, models=("gc_logistic",), datasets={"many": ("A549", "HepG2", "K562")}, n_test=60)
+    assert page.tags.count("svg") == 4
+    assert "Pictures are drawn for the first 1 of 3 tasks; the tables hold them all." in page.text
+    assert [page.words.count(task) >= 2 for task in ("A549", "HepG2", "K562")] == [True] * 3
+
+
+def test_nothing_finished_says_so(tmp_path: Path) -> None:
+    page = reported(tmp_path, models=("lstm", "gru"), datasets={"one": ("open",)}, seeds=1, broken=("lstm", "gru"))
+    assert page.text.count("No run has finished: there is no figure to show.") == 1
+    assert page.tags.count("svg") == 0
+    assert "0 of 2 runs finished, 2 did not." in page.text
+    assert "No run has finished" in (tmp_path / "summary.md").read_text()
+    terminal = io.StringIO()
+    Console(file=terminal, width=100).print(terminal_table(tmp_path))
+    assert "No run has finished" in terminal.getvalue()
+
+
+def test_no_runs_at_all(tmp_path: Path) -> None:
+    page = reported(tmp_path, models=(), datasets={"one": ("open",)})
+    assert "No model was run on this data set." in page.text
+
+
+def test_scores_and_histories_may_be_gone(tmp_path: Path) -> None:
+    write_bench(tmp_path, models=("lstm", "gc_logistic"), datasets={"one": ("open",)})
+    shutil.rmtree(tmp_path / "runs")
+    (tmp_path / "phases.csv").unlink()
+    write_report(tmp_path)
+    assert Page(tmp_path / "report.html").tags.count("svg") == 2
+
+
+def test_gpu_columns_only_with_figures(tmp_path: Path, demonstration: Path) -> None:
+    without = Page(demonstration / "report.html")
+    assert "GPU memory" not in without.words
+    assert "No GPU columns: no run found a GPU counter on this machine, and nothing is guessed." in without.words
+    page = reported(tmp_path, models=("lstm",), datasets={"one": ("open",)}, gpu=True)
+    assert "GPU memory" in page.words
+    assert "No GPU columns" not in page.text
+
+
+def test_missing_figures_are_dashes(tmp_path: Path) -> None:
+    write_bench(tmp_path, models=("lstm", "gc_logistic"), datasets={"one": ("open",)}, seeds=1)
+    with (tmp_path / "runs.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    for row in rows:
+        row |= {"latency_ms": "", "peak_rss_bytes": "nan", "auroc_low": "", "auroc_high": "inf", "mcc": "NaN"}
+    write_csv(tmp_path / "runs.csv", rows)
+    write_report(tmp_path)
+    page = Page(tmp_path / "report.html")
+    assert "–" in page.words
+    assert re.search(r"\bnan\b|\binf\b", page.text, re.IGNORECASE) is None
+
+
+@pytest.mark.parametrize("name", ["config.json", "data.json", "runs.csv"])
+def test_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    write_bench(tmp_path, models=("gc_logistic",), datasets={"one": ("open",)})
+    (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match=name):
+        write_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_broken_json_is_named_with_its_line(tmp_path: Path) -> None:
+    write_bench(tmp_path, models=("gc_logistic",), datasets={"one": ("open",)})
+    (tmp_path / "data.json").write_text("[\n{,}]")
+    with pytest.raises(ValueError, match=r"data\.json: line 2 is not valid JSON"):
+        write_report(tmp_path)
+
+
+def test_same_folder_same_page(demonstration: Path) -> None:
+    before = (demonstration / "report.html").read_bytes()
+    write_report(demonstration)
+    assert (demonstration / "report.html").read_bytes() == before
+
+
+def test_mark_never_calls_an_unfinished_training_worse(demonstration: Path) -> None:
+    dataset = read_results(demonstration).datasets[0]
+    marks = {entry.label: mark(entry, "open in A", best_floor(dataset, "open in A")) for entry in dataset.entries}
+    assert marks["rnn"] == ""  # at chance, far below the floors
+    assert marks["birnn"] == ""  # budget ended
+    assert marks["kmer_cnn"] == "overlaps the best floor"
+    assert marks["bilstm"] == ""
+    assert marks["kmer_logistic"] == ""
+
+
+def test_estimate_and_cost_by_hand() -> None:
+    runs = tuple(
+        Run(
+            {
+                "model": "gc_logistic",
+                "run_id": "a",
+                "task": task,
+                "seed": seed,
+                "auroc": auroc,
+                "auroc_low": low,
+                "auroc_high": high,
+                "train_seconds": seconds,
+            }
+        )
+        for task, seed, auroc, low, high, seconds in [
+            ("x", "0", "0.8", "0.7", "0.85", "3"),
+            ("y", "0", "0.6", "0.5", "0.65", "5"),
+            ("x", "1", "0.9", "0.82", "0.95", "4"),
+        ]
+    )
+    entry = Entry("gc_logistic", "scikit-learn", runs)
+    assert estimate(entry.on("x"), "auroc") == Estimate(pytest.approx(0.85), (0.8, 0.9), 0.7, 0.95)
+    assert cost(entry, "train_seconds") == pytest.approx((3 + 5 + 4) / 2)
+    assert estimate(entry.on("x"), "latency_ms") is None
+
+
+def test_pareto_front_by_hand() -> None:
+    entry = Entry("lstm", "torch", ())
+    hopeless = Entry("rnn", "torch", (Run({"run_id": "r", "training_state": "at_chance", "auroc": "0.5"}),))
+    points = [(entry, 3.0, 0.9), (entry, 1.0, 0.7), (entry, 2.0, 0.6), (entry, 4.0, 0.9), (hopeless, 0.5, 0.5)]
+    assert [(x, y) for _, x, y in pareto_front(points)] == [(1.0, 0.7), (3.0, 0.9)]
+
+
+def test_figures_as_text() -> None:
+    assert [amount(value) for value in (None, 0, 0.00271, 0.4, 6.1, 44.04, 150.2, 12345.6)] == [
+        "–",
+        "0",
+        "0.00271",
+        "0.400",
+        "6.10",
+        "44.0",
+        "150",
+        "12,346",
+    ]
+    assert [scaled(value) for value in (2, 999.6, 176_449, 52_843_119)] == [
+        "2.00",
+        "1.00\xa0k",
+        "176\xa0k",
+        "52.8\xa0M",
+    ]
+    assert quality(-0.1234) == "−0.123"
+    assert quality(float("nan")) == "–"
+    assert megabytes(4.1e8) == "410"
