@@ -21,7 +21,7 @@ from dnafast.report import terminal_table, write_report
 from dnafast.report.cost_figures import pareto_front
 from dnafast.report.numbers import amount, megabytes, quality, scaled
 from dnafast.report.results import Entry, Estimate, Run, best_floor, cost, estimate, read_results
-from dnafast.report.tables import mark
+from dnafast.report.tables import mark, state
 from dnafast.report.wording import first_line
 
 NASTY = "<script>alert('$x$ & | \"y\"')</script>"
@@ -324,6 +324,7 @@ def test_page_shows_every_model_and_every_picture(demonstration: Path) -> None:
     assert "budget ended before it converged" in page.words
     assert "at chance: it never learned" in page.words
     assert "Torch and native, side by side" in page.words
+    assert page.words.count("Data path") == 2 + 1  # a panel per data set and the glossary
     assert "python -m dnafast.bench --seeds 2 --out demo" in page.words
     assert "3f5a" * 8 in page.words
     assert re.search(r"\bnan\b|\binf\b|\bNone\b", page.text, re.IGNORECASE) is None
@@ -428,14 +429,14 @@ def test_terminal_table_fits_and_shows_floors(demonstration: Path) -> None:
 def test_single_model_and_single_task(tmp_path: Path) -> None:
     page = reported(tmp_path, models=("basset",), datasets={"one": ("open",)}, seeds=1)
     assert "basset" in page.words
-    assert page.tags.count("svg") == 5
+    assert page.tags.count("svg") == 4  # one model has no cost to weigh against another's
     assert "1 network, 0 floors, 1 data set, 1 task, 1 seed; 1 of 1 run finished." in page.text
 
 
 def test_many_tasks_stop_the_pictures_but_not_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dnafast.report.page.PICTURED_TASKS", 1)
     page = reported(tmp_path, models=("gc_logistic",), datasets={"many": ("A549", "HepG2", "K562")}, n_test=60)
-    assert page.tags.count("svg") == 4
+    assert page.tags.count("svg") == 3
     assert "Pictures are drawn for the first 1 of 3 tasks; the tables hold them all." in page.text
     assert [page.words.count(task) >= 2 for task in ("A549", "HepG2", "K562")] == [True] * 3
 
@@ -470,6 +471,7 @@ def test_gpu_columns_only_with_figures(tmp_path: Path, demonstration: Path) -> N
     assert "No GPU columns: no run found a GPU counter on this machine, and nothing is guessed." in without.words
     page = reported(tmp_path, models=("lstm",), datasets={"one": ("open",)}, gpu=True)
     assert "GPU memory" in page.words
+    assert "GPU energy" not in page.words  # nobody measured it
     assert "No GPU columns" not in page.text
 
 
@@ -502,10 +504,11 @@ def test_broken_json_is_named_with_its_line(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
-def test_same_folder_same_page(demonstration: Path) -> None:
-    before = (demonstration / "report.html").read_bytes()
-    write_report(demonstration)
-    assert (demonstration / "report.html").read_bytes() == before
+def test_same_folder_same_page(tmp_path: Path) -> None:
+    reported(tmp_path, models=("lstm", "gc_logistic"), datasets={"one": ("open",)})
+    before = (tmp_path / "report.html").read_bytes()
+    write_report(tmp_path)
+    assert (tmp_path / "report.html").read_bytes() == before
 
 
 def test_mark_never_calls_an_unfinished_training_worse(demonstration: Path) -> None:
@@ -542,6 +545,16 @@ def test_estimate_and_cost_by_hand() -> None:
     assert estimate(entry.on("x"), "auroc") == Estimate(pytest.approx(0.85), (0.8, 0.9), 0.7, 0.95)
     assert cost(entry, "train_seconds") == pytest.approx((3 + 5 + 4) / 2)
     assert estimate(entry.on("x"), "latency_ms") is None
+
+
+def test_state_counts_runs_that_ended_differently() -> None:
+    ends = ("converged", "budget_ended", "budget_ended")
+    runs = tuple(
+        Run({"run_id": str(place), "task": "x", "training_state": end, "auroc": "0.7"})
+        for place, end in enumerate(ends)
+    )
+    words = state(Entry("lstm", "torch", runs), "x")
+    assert words == "2 of 3 budget ended before it converged; 1 of 3 converged"
 
 
 def test_pareto_front_by_hand() -> None:

@@ -266,7 +266,7 @@ def test_every_phase_is_metered_and_none_is_nested():
             self.open = False
 
         @contextlib.contextmanager
-        def phase(self, name):
+        def phase(self, name, scope="model"):
             assert not self.open
             self.open = True
             self.calls[name] = self.calls.get(name, 0) + 1

@@ -199,7 +199,8 @@ void FastaConverter::append(const FastaPiece& piece) {
     if (record.line > 0) begin_contig(record.name, lines_ + record.line);
     if (record.sequence.length == 0) continue;
     if (!in_contig_) {
-      throw FormatError(source_, 0, "sequence stands before the first header; a FASTA file begins with '>' and a name");
+      throw FormatError(source_, lines_ + 1,
+                        "sequence stands before the first header; a FASTA file begins with '>' and a name");
     }
     if (sequence_.length + record.sequence.length > UINT32_MAX) {
       throw FormatError(source_, header_lines_[name_],

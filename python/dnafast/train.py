@@ -42,8 +42,8 @@ class Batches(Protocol):
 class Meter(Protocol):
     """What is asked of a meter: a context manager around each phase."""
 
-    def phase(self, name: str) -> contextlib.AbstractContextManager[object]:
-        """Time what runs inside under this name."""
+    def phase(self, name: str, scope: str = "model") -> contextlib.AbstractContextManager[object]:
+        """Time what runs inside under this name; the scope is "model" or "data"."""
 
 
 class Progress(NamedTuple):
@@ -197,7 +197,7 @@ def train(
         config: the rules.
         device: where to train.
         seed: of the model's own draws (dropout); the loader's are its own.
-        meter: phases data_wait, transfer, forward, backward, optimizer and evaluation, never nested.
+        meter: phases data_wait (scope "data"), transfer, forward, backward, optimizer and evaluation, never nested.
         progress: called every few steps and after each evaluation.
 
     Raises:
@@ -280,7 +280,7 @@ class _Run:
 
     def _next(self, batches: Iterator[Any]) -> Any:
         before = time.perf_counter()
-        with self.meter.phase("data_wait"):
+        with self.meter.phase("data_wait", "data"):
             batch = next(batches, None)
         self.data_wait_seconds += time.perf_counter() - before
         return batch
@@ -416,7 +416,7 @@ class _Losses:
 class _Unmetered:
     """The meter of those who want none."""
 
-    def phase(self, name: str) -> contextlib.AbstractContextManager[object]:
+    def phase(self, name: str, scope: str = "model") -> contextlib.AbstractContextManager[object]:
         return contextlib.nullcontext()
 
 

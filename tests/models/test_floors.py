@@ -66,9 +66,7 @@ def test_without_strand_both_strands_are_one(name: str) -> None:
 
 
 def test_number_of_parameters() -> None:
-    counts = {
-        (name, stranded): fitted(name, stranded).n_parameters for name in FLOORS for stranded in (True, False)
-    }
+    counts = {(name, stranded): fitted(name, stranded).n_parameters for name in FLOORS for stranded in (True, False)}
     assert counts == {
         ("gc_logistic", True): 2,
         ("gc_logistic", False): 2,
@@ -139,7 +137,12 @@ def test_noise_stays_near_one_half(name: str) -> None:
 def test_odd_sequences(name: str) -> None:
     random = np.random.default_rng(8)
     labels = np.arange(20) % 2
-    for codes in (np.full((20, 30), 4), random.integers(0, 4, (20, 3)), np.zeros((20, 30)), random.integers(0, 5, (20, 1))):
+    for codes in (
+        np.full((20, 30), 4),
+        random.integers(0, 4, (20, 3)),
+        np.zeros((20, 30)),
+        random.integers(0, 5, (20, 1)),
+    ):
         codes = codes.astype(np.uint8)
         probability = FLOORS[name]().fit(codes, labels, codes, labels, stranded=False).predict(codes)
         assert np.isfinite(probability).all()

@@ -86,7 +86,7 @@ def test_convolution_keeps_positions_aligned() -> None:
         x[0, 0, 10] = 1.0
         convolution = model.convolution[0]
         response = (convolution(x) - convolution(torch.zeros_like(x)))[0].abs().sum(0).nonzero().flatten()
-        assert response.tolist() == list(range(10 - (kernel_size - 1) // 2, 10 + kernel_size // 2 + 1))
+        assert response.tolist() == list(range(10 - kernel_size // 2, 10 + (kernel_size - 1) // 2 + 1))
 
 
 def test_the_gradient_reaches_every_position() -> None:

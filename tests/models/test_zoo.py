@@ -25,8 +25,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "kmer_cnn": {"embedding_dim": 16, "filters": 32},
     "multiscale_cnn": {"filters": 8},
     "deepbind": {"filters": 32},
-    "promoter_lstm": {"hidden_dim": 32},
-    **dict.fromkeys(RECURRENT, {"hidden": 32}),
+    **{name: {"hidden": 32} for name in RECURRENT},
 }
 LENGTH = 60
 
@@ -163,25 +162,28 @@ def test_same_seed_same_result(entry: tuple[str, str]) -> None:
 
 def test_a_planted_motif_is_fitted(entry: tuple[str, str]) -> None:
     generator = torch.Generator().manual_seed(3)
-    codes = torch.randint(0, 4, (64, 40), generator=generator, dtype=torch.uint8)
+    codes = torch.randint(0, 4, (64, 30), generator=generator, dtype=torch.uint8)
     labels = torch.arange(64) % 2
     motif = torch.tensor([3, 2, 0, 1, 2, 3, 1, 0], dtype=torch.uint8)
     for row in range(1, 64, 2):
-        begin = int(torch.randint(0, 32, (1,), generator=generator))
+        begin = int(torch.randint(0, 23, (1,), generator=generator))
         codes[row, begin : begin + 8] = motif
-    model = small(*entry, length=40, n_tasks=1)
-    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
-    for _ in range(300):
-        logits = model(codes)[:, 0]
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        if loss < 0.15:
+    model = small(*entry, length=30, n_tasks=1)
+    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+    right = 0.0
+    for _ in range(15):
+        model.train()
+        for _ in range(20):
+            loss = nn.functional.binary_cross_entropy_with_logits(model(codes)[:, 0], labels.float())
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+        with torch.no_grad():
+            right = ((model.eval()(codes)[:, 0] > 0) == (labels == 1)).float().mean().item()
+        if right >= 0.95:
             break
-    fitted = (model.eval()(codes)[:, 0] > 0) == (labels == 1)
-    assert fitted.float().mean() >= 0.95
+    assert right >= 0.95
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,23 @@ def test_ties_go_to_the_first_position() -> None:
     assert torch.equal(positions, torch.zeros(1, 2, dtype=torch.int32))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("width", [1, 6, 11, 24, 29, 32, 40])
+@pytest.mark.parametrize("period", [1, 5, 37])
+def test_repeats_tie_at_the_first_position(period: int, width: int, dtype: torch.dtype) -> None:
+    # Enough sequences for long words and windows long enough for chains of them; whole numbers, so that ties are exact.
+    torch.manual_seed(6)
+    codes = random_codes(60, period, 4).repeat(1, 400 // period + 1)[:, :400]
+    codes[::4, 200] = 4
+    weight = torch.randint(-3, 4, (18, 4, width)).to(dtype)
+    options = [1, 2, 1, False]
+    for pool in (-1, 90):
+        native = torch.ops.dnafast.conv1d_forward(codes, weight, None, *options, pool, True)
+        composed = reference_forward(codes, weight, None, *options, pool, True)
+        assert torch.equal(native[0], composed[0])
+        assert torch.equal(native[1], composed[1])
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("options", [{}, {"pool": -1}, {"relu": True, "pool": 4}], ids=str)
 def test_weights_that_are_no_numbers_show(value: float, options: dict[str, Any]) -> None:
@@ -306,14 +323,14 @@ import torch
 from dnafast import ops
 print(ops.instruction_set())
 torch.manual_seed(5)
-codes = torch.randint(0, 5, (30, 90), dtype=torch.uint8)
+codes = torch.randint(0, 5, (30, 190), dtype=torch.uint8)
 codes[:15].clamp_(max=3)
 for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-12)):
     weight = torch.randn(21, 4, 13, dtype=dtype, requires_grad=True)
     one_hot = torch.nn.functional.one_hot(codes.long(), 5)[..., :4].transpose(1, 2).to(dtype)
     for pool in (0, 3, -1):
         dense = torch.nn.functional.conv1d(one_hot, weight)
-        expected = torch.nn.functional.max_pool1d(dense, {0: 1, 3: 3, -1: 78}[pool])
+        expected = torch.nn.functional.max_pool1d(dense, {0: 1, 3: 3, -1: 178}[pool])
         actual = ops.conv1d(codes, weight, pool=pool)
         expected = expected.reshape(actual.shape)
         torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)

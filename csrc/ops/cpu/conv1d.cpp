@@ -152,8 +152,7 @@ class Workspace {
         known_(group_ * shape.extended),
         unknown_(words.single() ? 0 : group_ * shape.extended),
         touched_(words.single() ? 0 : group_ * shape.positions),
-        // The tile proper, and as much again for positions (never wider than a value).
-        tile_(2 * conv1d_tile_rows * kernels.lanes) {}
+        tile_(conv1d_tiles * conv1d_tile_rows * kernels.lanes) {}
 
   std::int64_t group() const { return group_; }
   T* tile() const { return tile_.get(); }
@@ -212,20 +211,30 @@ std::int64_t first_bad_code(const std::uint8_t* codes, std::int64_t begin, std::
   return end;
 }
 
-void check_code_values(const Conv1dShape& shape, const std::uint8_t* codes, std::int64_t slices) {
-  std::atomic<std::int64_t> bad{std::numeric_limits<std::int64_t>::max()};
-  parallel_slices(shape.sequences, slices, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+// Collects, over slices, the first code that is none; told after the parallel loop, which is no place to throw from.
+class BadCode {
+ public:
+  // Whether all of sequences [begin, end) are codes.
+  bool none_in(const Conv1dShape& shape, const std::uint8_t* codes, std::int64_t begin, std::int64_t end) {
     const std::int64_t found = first_bad_code(codes, begin * shape.length, end * shape.length);
-    if (found == end * shape.length) return;
-    std::int64_t before = bad.load();
-    while (found < before && !bad.compare_exchange_weak(before, found)) {
+    if (found == end * shape.length) return true;
+    std::int64_t before = at_.load();
+    while (found < before && !at_.compare_exchange_weak(before, found)) {
     }
-  });
-  const std::int64_t at = bad.load();
-  if (at == std::numeric_limits<std::int64_t>::max()) return;
-  refuse("codes[", at / shape.length, ", ", at % shape.length, "] is ", static_cast<int>(codes[at]),
-         ": expected base codes 0 to 3 (A C G T) or 4 (unknown)");
-}
+    return false;
+  }
+
+  void tell(const Conv1dShape& shape, const std::uint8_t* codes) const {
+    const std::int64_t at = at_.load();
+    if (at == nowhere) return;
+    refuse("codes[", at / shape.length, ", ", at % shape.length, "] is ", static_cast<int>(codes[at]),
+           ": expected base codes 0 to 3 (A C G T) or 4 (unknown)");
+  }
+
+ private:
+  static constexpr std::int64_t nowhere = std::numeric_limits<std::int64_t>::max();
+  std::atomic<std::int64_t> at_{nowhere};
+};
 
 template <class T>
 bool all_finite(const T* values, std::int64_t count) {
@@ -247,15 +256,16 @@ void backward_sparse(const Conv1dShape& shape, const std::uint8_t* codes, const 
       const std::uint8_t* sequence = codes + n * shape.length;
       std::transform(sequence, sequence + shape.length, extended.begin() + shape.padding,
                      [](std::uint8_t code) { return std::min<std::uint8_t>(code, 4); });
-      T* sum = sums.data() + slice * size;
-      const std::int64_t first = n * shape.channels * shape.outputs;
-      for (std::int64_t i = first; i < first + shape.channels * shape.outputs; ++i) {
-        if ((i - first) % shape.outputs == 0 && i > first) sum += row;
-        if (shape.relu && output[i] <= 0) continue;
-        const T value = gradient[i];
-        const std::uint8_t* code = extended.data() + where[i] * shape.stride;
-        for (std::int64_t k = 0; k < shape.width; ++k, code += shape.dilation) sum[k * 5 + *code] += value;
-        sum[row - 1] += value;
+      for (std::int64_t channel = 0; channel < shape.channels; ++channel) {
+        T* sum = sums.data() + slice * size + channel * row;
+        const std::int64_t first = (n * shape.channels + channel) * shape.outputs;
+        for (std::int64_t i = first; i < first + shape.outputs; ++i) {
+          if (shape.relu && output[i] <= 0) continue;
+          const T value = gradient[i];
+          const std::uint8_t* code = extended.data() + where[i] * shape.stride;
+          for (std::int64_t k = 0; k < shape.width; ++k, code += shape.dilation) sum[k * 5 + *code] += value;
+          sum[row - 1] += value;
+        }
       }
     }
   });
@@ -336,7 +346,6 @@ void conv1d_forward(const Conv1dShape& shape, const std::uint8_t* codes, const T
   const Words words = choose_words(shape, kernels.lanes * static_cast<std::int64_t>(sizeof(T)), 1.5);
   const Blocks<T> blocks(shape, words, kernels.lanes);
   const std::int64_t slices = batch_slices(shape, words, blocks.count);
-  check_code_values(shape, codes, slices);
 
   const Buffer<T> kernel(blocks.count * blocks.kernel_size);
   const Buffer<T> block_bias(blocks.count * blocks.lanes);
@@ -346,7 +355,7 @@ void conv1d_forward(const Conv1dShape& shape, const std::uint8_t* codes, const T
 
   const std::int64_t tables_size = blocks.known_size + blocks.unknown_size;
   const Buffer<T> tables(blocks.count * tables_size);
-  constexpr std::int64_t values_worth_a_thread = 100'000;
+  constexpr std::int64_t values_worth_a_thread = 400'000;
   parallel_slices(blocks.count, slice_count(blocks.count, 1 + values_worth_a_thread / tables_size),
                   [&](std::int64_t, std::int64_t begin, std::int64_t end) {
                     for (std::int64_t block = begin; block < end; ++block) {
@@ -359,7 +368,9 @@ void conv1d_forward(const Conv1dShape& shape, const std::uint8_t* codes, const T
                     }
                   });
 
+  BadCode bad;
   parallel_slices(shape.sequences, slices, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+    if (!bad.none_in(shape, codes, begin, end)) return;
     const Workspace<T> space(shape, words, kernels);
     std::vector<WordSequence> sequences(static_cast<std::size_t>(space.group()));
     for (std::int64_t first = begin; first < end; first += space.group()) {
@@ -376,6 +387,7 @@ void conv1d_forward(const Conv1dShape& shape, const std::uint8_t* codes, const T
       }
     }
   });
+  bad.tell(shape, codes);
 }
 
 template <class T>

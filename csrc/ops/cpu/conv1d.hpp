@@ -70,8 +70,9 @@ struct Conv1dKernels {
                    const T* output, const std::int32_t* where);
 };
 
-// Rows of the scratch tile that forward and backward take.
+// The scratch memory of forward and backward: tiles of as many rows, one each for positions, outputs and places.
 inline constexpr std::int64_t conv1d_tile_rows = 64;
+inline constexpr std::int64_t conv1d_tiles = 3;
 
 // output (sequences, channels, outputs); where: the position of each maximum, or null.
 // Throws std::invalid_argument where a code is above 4.

@@ -65,7 +65,7 @@ class Experiment:
         meter = Meter(device="cpu")
         prepared = datasets(options, recipe, meter)
         for dataset in prepared:
-            console.print(_describe(dataset))
+            console.print(_describe(dataset), soft_wrap=True)
         config = replace(
             recipe.train,
             **{
@@ -129,8 +129,8 @@ class Experiment:
         self.console.print(terminal_table(out))
         broken = [row for outcome in outcomes for row in outcome.rows if row["status"] == "failed"]
         for row in broken:
-            self.console.print(f"failed: {row['run_id']}: {row['error']}", style="red")
-        self.console.print(f"Report: {out / 'report.html'}")
+            self.console.print(f"failed: {row['run_id']}: {row['error']}", style="red", soft_wrap=True)
+        self.console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
         return 1 if broken else 0
 
     def _one(self, run: Run, number: str, progress: Progress) -> Outcome:
@@ -139,7 +139,7 @@ class Experiment:
         checksum = self.checksums[run.dataset.name]
         record = finished_run(folder, run.config(), checksum)
         if record is not None:
-            progress.console.print(f"{number} {run.id}: done earlier")
+            progress.console.print(f"{number} {run.id}: done earlier", soft_wrap=True)
             return Outcome(record.result["rows"], record.result["phases"])
         task = progress.add_task(f"{number} {run.id}", total=None)
 
@@ -157,7 +157,7 @@ class Experiment:
             Record(run.id, plain(run.config()), checksum, plain(result)).save(folder)
         finally:
             progress.remove_task(task)
-        progress.console.print(f"{number} {_line(run, outcome)}")
+        progress.console.print(f"{number} {_line(run, outcome)}", soft_wrap=True)
         return outcome
 
     def _write_tables(self, outcomes: Sequence[Outcome]) -> None:

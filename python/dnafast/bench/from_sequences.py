@@ -14,7 +14,7 @@ from dnafast.bench.measure import Meter
 from dnafast.bench.options import BenchOptions
 from dnafast.genome import Genome
 from dnafast.regions import Regions
-from dnafast.sequences import read_fasta, read_table
+from dnafast.sequences import read_fasta, read_table, require_two_classes
 from dnafast.splitting import PARTS, Split, split_sequences
 from dnafast.windowing import Windows
 
@@ -60,6 +60,7 @@ def from_table(options: BenchOptions, path: Path, meter: Meter) -> Dataset:
         table = read_table(path)
     labels = table.labels
     assert labels is not None, "read_table always gives labels"
+    require_two_classes(labels, str(path))
     source = np.where(labels == 1, "positive", "negative").astype(object)
     flow = Flow()
     for kind in ("positive", "negative"):

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+import dnafast.ops  # noqa: F401  (loads torch.ops.dnafast)
 from dnafast.models.config import ModelConfig
 from dnafast.models.layers import Network, base_code_input, convolution_flops, linear_flops, one_hot_input
-from dnafast.ops import conv1d
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +76,12 @@ class NativeMotifScan(MotifScan):
     def forward(self, x: Tensor) -> Tensor:
         """Base codes uint8 (N, L) -> (N, C) or (N, 2 C)."""
         codes_NL = base_code_input(x, self.minimum_length)
+        # dnafast.ops.conv1d under the name that TorchScript knows, its arguments by position: stride, padding,
+        # dilation, relu, pool (-1: over all positions).
         if self.with_mean:
-            match_NCL = conv1d(codes_NL, self.weight, self.bias, relu=True)
+            match_NCL = torch.ops.dnafast.conv1d(codes_NL, self.weight, self.bias, 1, 0, 1, True, 0)
             return torch.cat([match_NCL.amax(dim=2), match_NCL.mean(dim=2)], dim=1)
-        return conv1d(codes_NL, self.weight, self.bias, relu=True, pool=-1)
+        return torch.ops.dnafast.conv1d(codes_NL, self.weight, self.bias, 1, 0, 1, True, -1)
 
 
 class DeepBind(Network):

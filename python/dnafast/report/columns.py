@@ -42,7 +42,7 @@ QUALITY = (
 
 COST = (
     Column("n_parameters", "Parameters", "", "Numbers that training sets.", numbers.scaled),
-    Column("flops_per_sequence", "FLOPs", "/ sequence", "Floating-point operations of one forward pass of one "
+    Column("flops_per_sequence", "FLOPs", "per sequence", "Floating-point operations of one forward pass of one "
            "sequence, by formula.", numbers.scaled),
     Column("train_seconds", "Training", "s", "Wall time of the training, validation passes included.", numbers.amount),
     Column("predict_sequences_per_second", "Prediction", "sequences/s", "Throughput of prediction in batches, data "

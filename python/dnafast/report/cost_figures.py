@@ -11,11 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from dnafast.report import canvas, numbers
 from dnafast.report.families import MARKERS, SHORT_TITLES, colour
-from dnafast.report.quality_figures import converged
 from dnafast.report.results import Dataset, Entry, best_floor, cost, estimate, mean_over_tasks, number
 
 # Column of runs.csv -> what the axis says.
@@ -30,9 +29,9 @@ SCOPES = {"data": "Data path", "model": "Model"}
 
 
 def cost_against_quality(dataset: Dataset, name: str) -> Markup | None:
-    """Draw mean AUROC over tasks against training time and latency, with the Pareto front; None without figures."""
+    """Draw mean AUROC against training time and latency, with the Pareto front; None for fewer than two models."""
     points = {column: _points(dataset, column) for column in COSTS}
-    drawn = [column for column in COSTS if points[column]]
+    drawn = [column for column in COSTS if len(points[column]) > 1]
     if not drawn:
         return None
     with canvas.drawing():
@@ -106,12 +105,14 @@ def _scatter(axes: Axes, points: Sequence[Point], label: str) -> None:
             markersize=5.2,
             markeredgecolor=paint,
             markeredgewidth=1.1,
-            markerfacecolor=paint if converged(entry) else colour("paper"),
+            markerfacecolor=paint if entry.converged() else colour("paper"),
             zorder=3,
         )
     # Names stand to the right of their points.
     low, high = min(x for _, x, _ in points), max(x for _, x, _ in points)
     axes.set_xlim(low / 1.5, high * (high / low) ** 0.1 * 1.5)
+    if high < 30 * low:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.margins(y=0.09)
     axes.set_xlabel(label)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.amount(value).rstrip("0").rstrip(".")
@@ -187,10 +188,11 @@ def phases(dataset: Dataset, name: str) -> Markup | None:
     if not entries or not scopes:
         return None
     with canvas.drawing():
-        made = canvas.figure(canvas.WIDTH, ROW_HEIGHT * len(entries) + 1.0)
+        made = canvas.figure(canvas.WIDTH, ROW_HEIGHT * len(entries) + 1.2)
         panels = made.subplots(1, len(scopes), squeeze=False, sharey=True)[0]
         for axes, scope in zip(panels, scopes, strict=True):
             named = _bars(axes, scope, [rows[entry.model, entry.implementation] for entry in entries])
+            axes.set_title(SCOPES[scope])
             made.legend(
                 handles=named,
                 loc="outside lower left" if axes is panels[0] else "outside lower right",

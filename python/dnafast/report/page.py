@@ -30,7 +30,8 @@ def render_page(results: Results) -> str:
         loader=PackageLoader("dnafast.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=False
     )
     config = results.config
-    cost = (*columns.COST, *(columns.GPU if results.has_gpu_figures else ()))
+    gpu = [column for column in columns.GPU if any(run.number(column.key) is not None for run in results.runs)]
+    cost = (*columns.COST, *gpu)
     known = {column.key: column for column in (*columns.QUALITY, *cost, *columns.MORE)}
     side = [known[key] for key in _IMPLEMENTATION_KEYS]
     options = {key: value for key, value in config.items() if key not in {*_RECORDS, "command"}}
@@ -45,7 +46,7 @@ def render_page(results: Results) -> str:
         caution=bool(config.get("simulated") or config.get("quick")),
         overview=wording.overview(results),
         no_winner=wording.NO_WINNER,
-        has_gpu=results.has_gpu_figures,
+        has_gpu=bool(gpu),
         no_gpu=wording.NO_GPU,
         no_run=wording.NO_RUN,
         any_finished=any(dataset.finished for dataset in results.datasets),
@@ -119,4 +120,4 @@ def _facts(dataset: Dataset) -> list[tuple[str, str]]:
 
 
 def _with_unit(column: columns.Column) -> str:
-    return f"{column.heading} ({column.unit.removeprefix('/ ')})" if column.unit else column.heading
+    return f"{column.heading} ({column.unit})" if column.unit else column.heading

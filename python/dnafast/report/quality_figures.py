@@ -26,11 +26,11 @@ _POINTS_OF_A_CURVE = 400
 def auroc_dots(dataset: Dataset, tasks: Sequence[str], name: str) -> Markup:
     """Draw AUROC with its interval, a row per model and a panel per task; the floors run through as lines."""
     rows, labels, headings = _rows(dataset.entries)
-    columns = min(PANELS_PER_ROW, len(tasks))
+    columns = 2 if len(tasks) == 4 else min(PANELS_PER_ROW, len(tasks))
     lines = -(-len(tasks) // columns)
-    height = 0.17 * (max(rows.values()) + 1) + 0.75
+    height = 0.17 * (max(rows.values()) + 1) + 0.55
     with canvas.drawing():
-        made = canvas.figure(canvas.WIDTH if columns > 1 else 7.4, height * lines)
+        made = canvas.figure(canvas.WIDTH if columns > 1 else 7.4, height * lines + 0.45)
         panels = made.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
         for axes in panels.flat[len(tasks) :]:
             axes.set_visible(False)
@@ -47,7 +47,7 @@ def auroc_dots(dataset: Dataset, tasks: Sequence[str], name: str) -> Markup:
             axes.set_yticklabels([*labels, *(SHORT_TITLES[family].capitalize() for family in headings)])
             for tick, family in zip(axes.get_yticklabels()[len(rows) :], headings, strict=True):
                 tick.set(fontweight="bold", color=colour(f"{family}-0"))
-        for axes in panels[-1]:
+        for axes in panels.flat[len(tasks) - columns : len(tasks)]:
             axes.set_xlabel("AUROC on the test part")
         made.legend(
             handles=[
@@ -112,16 +112,11 @@ def _dots(axes: Axes, dataset: Dataset, task: str, rows: dict[tuple[str, str], i
             markersize=4.6,
             markeredgecolor=paint,
             markeredgewidth=1.1,
-            markerfacecolor=paint if converged(entry) else colour("paper"),
+            markerfacecolor=paint if entry.converged(task) else colour("paper"),
             zorder=3,
         )
         ends += found.values
     return ends
-
-
-def converged(entry: Entry) -> bool:
-    """Whether no finished run of a model says that it ended before it converged."""
-    return all(state in ("converged", "") for state in entry.states())
 
 
 class _Curve(NamedTuple):
@@ -143,8 +138,12 @@ def curves(results: Results, dataset: Dataset, task: str, name: str) -> Markup |
     columns = {family: [*own, *floors] for family, own in by_family.items() if own} or {"floor": floors}
     legend = 0.155 * (max(map(len, columns.values())) + 2)  # inches of one line for each curve, heading and chance
     with canvas.drawing():
-        made = canvas.figure(canvas.WIDTH * (len(columns) + 0.3) / 3.3, 2 * 2.75 + legend)
-        panels = made.subplots(3, len(columns), squeeze=False, height_ratios=[2.75, 2.75, legend])
+        if len(columns) == 1:
+            made = canvas.figure(canvas.WIDTH, max(3.2, legend))
+            panels = made.subplots(1, 3).reshape(3, 1)
+        else:
+            made = canvas.figure(canvas.WIDTH * (len(columns) + 0.3) / 3.3, 2 * 2.75 + legend)
+            panels = made.subplots(3, len(columns), squeeze=False, height_ratios=[2.75, 2.75, legend])
         for (roc, recall, words), (family, shown) in zip(panels.T, columns.items(), strict=True):
             roc.set_title(TITLES[family].split(" (")[0])
             _curve_panels(roc, recall, words, shown)

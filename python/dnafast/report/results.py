@@ -53,6 +53,11 @@ class Run:
         ended = self.text("status").lower() in _FINISHED or self.number("auroc") is not None
         return ended and not self.text("error")
 
+    @property
+    def which(self) -> str:
+        """Seed and fold in words, empty where there is neither."""
+        return ", ".join(f"{word} {self.text(word)}" for word in ("seed", "fold") if self.text(word))
+
     def to_json(self) -> dict[str, Any]:
         """Return the row with numbers as numbers and empty figures as null."""
         row: dict[str, Any] = {}
@@ -107,9 +112,15 @@ class Entry:
         """Return the finished runs on a task."""
         return tuple(run for run in self.finished if run.text("task") == task)
 
-    def states(self) -> list[str]:
-        """Return the training state of each finished run, once per run."""
-        return list({run.text("run_id") or id(run): run.text("training_state") for run in self.finished}.values())
+    def states(self, task: str | None = None) -> list[str]:
+        """Return the training state of each finished run, on one task or, once per run, over all."""
+        runs = self.finished if task is None else self.on(task)
+        found = {(run.text("run_id") or id(run), run.text("training_state")) for run in runs}
+        return sorted(state for _, state in found)
+
+    def converged(self, task: str | None = None) -> bool:
+        """Whether no finished run says that it ended before it converged."""
+        return all(state in ("converged", "") for state in self.states(task))
 
 
 @dataclass(frozen=True)
@@ -151,11 +162,6 @@ class Results:
         """Every row of ``runs.csv``."""
         return tuple(run for dataset in self.datasets for entry in dataset.entries for run in entry.runs)
 
-    @property
-    def has_gpu_figures(self) -> bool:
-        """Whether any run brought a GPU figure."""
-        return any(run.number(column) is not None for run in self.runs for column in GPU_COLUMNS)
-
     def history(self, run: Run) -> dict[str, NDArray[np.float64]]:
         """Return a run's ``history.csv`` as columns (n_epochs,), NaN where empty; no column if there is no file."""
         path = self.folder / "runs" / run.text("run_id") / "history.csv"
@@ -176,9 +182,6 @@ class Results:
             return None
         labelled = labels[:, task_index] >= 0
         return labels[labelled, task_index], probabilities[labelled, task_index].astype(np.float64)
-
-
-GPU_COLUMNS = ("gpu_peak_bytes", "gpu_utilization", "gpu_energy_joules")
 
 
 def estimate(runs: Sequence[Run], column: str) -> Estimate | None:

@@ -30,7 +30,8 @@ def summary_markdown(results: Results) -> str:
         if dataset.about.get("split"):
             lines.append(f"Split: {_escaped(str(dataset.about['split']))}  ")
         lines.append(f"Strand: {wording.strand_policy(dataset)}")
-        lines += [f"- {_escaped(str(note))}" for note in dataset.about.get("warnings") or ()]
+        remarks = [*(dataset.about.get("warnings") or ()), *(dataset.about.get("notes") or ())]
+        lines += ["", *(f"- {_escaped(str(remark))}" for remark in remarks)] if remarks else []
         for task in dataset.tasks if dataset.entries else ():
             lines += ["", f"### {_escaped(task or 'All models')}", "", *_table(dataset, task)]
     if command := wording.command(results):
@@ -91,7 +92,7 @@ def _dataset(dataset: Dataset) -> dict[str, Any]:
                 "task": task,
                 "n_runs": len(entry.on(task)),
                 "n_failed": len(entry.failed),
-                "training_state": state(entry),
+                "training_state": state(entry, task),
                 **{column: _averaged(estimate(entry.on(task), column)) for column in _AVERAGED},
             }
             for entry in dataset.entries

@@ -13,7 +13,6 @@ from dnafast.report import numbers
 from dnafast.report.columns import STATES, Column
 from dnafast.report.cost_figures import side_by_side
 from dnafast.report.families import FAMILIES, TITLES
-from dnafast.report.quality_figures import converged
 from dnafast.report.results import Dataset, Entry, Estimate, best_floor, estimate, number
 
 NOT_MEASURED = "not measured"
@@ -72,7 +71,7 @@ def _row(entry: Entry, task: str, columns: Sequence[Column], floor: Estimate | N
     for column in columns:
         cells.append(measured(estimate(runs, column.key), column))
         if column.key == state_after:
-            cells.append(Cell(state(entry) or numbers.EMPTY))
+            cells.append(Cell(state(entry, task) or numbers.EMPTY))
     padded = {run.text("padded_to") for run in runs} - {""}
     encodings = dict.fromkeys(run.text("encoding") for run in runs if run.text("encoding"))
     notes = (*encodings, *(f"padded to {numbers.count(number(length))}" for length in sorted(padded)))
@@ -84,8 +83,7 @@ def _failures(entry: Entry) -> list[Row]:
     for run in entry.failed:
         status = run.text("status") or "failed"
         reason = " ".join(run.text("error").split()) or "no reason was recorded"
-        seed = f"seed {run.text('seed')}" if run.text("seed") else ""
-        rows.append(Row(entry.label, (seed,) if seed else (), error=f"{status}: {reason}"))
+        rows.append(Row(entry.label, (run.which,) if run.which else (), error=f"{status}: {reason}"))
     return rows
 
 
@@ -101,9 +99,9 @@ def measured(found: Estimate | None, column: Column) -> Cell:
     return Cell(column.write(found.mean), "\n".join(filter(None, details)), title)
 
 
-def state(entry: Entry) -> str:
-    """Return how the runs of a model ended, in words."""
-    counted = Counter(found for found in entry.states() if found)
+def state(entry: Entry, task: str) -> str:
+    """Return how the runs of a model ended on a task, in words."""
+    counted = Counter(found for found in entry.states(task) if found)
     if len(counted) == 1:
         return STATES.get(next(iter(counted)), next(iter(counted)))
     total = counted.total()
@@ -124,7 +122,7 @@ def mark(entry: Entry, task: str, floor: Estimate | None) -> str:
         return ""
     if high >= floor_low:
         return "overlaps the best floor"
-    return "below the best floor" if converged(entry) else ""
+    return "below the best floor" if entry.converged(task) else ""
 
 
 def flow_table(dataset: Dataset) -> tuple[list[str], list[tuple[str, str, list[Cell]]]]:

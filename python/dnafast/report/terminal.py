@@ -86,7 +86,7 @@ def _failures(dataset: Dataset) -> list[Text]:
     lines = []
     for entry in dataset.entries:
         for run in entry.failed:
-            seed = f", seed {run.text('seed')}" if run.text("seed") else ""
+            which = f", {run.which}" if run.which else ""
             reason = " ".join(run.text("error").split()) or "no reason was recorded"
-            lines.append(Text(f"{entry.label}{seed} did not finish: {reason}", style="red"))
+            lines.append(Text(f"{entry.label}{which} did not finish: {reason}", style="red"))
     return lines

@@ -1,0 +1,144 @@
+"""What users get wrong: one sentence on standard error, exit code 2, no traceback, nothing left behind."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dnafast.bench.main import main
+
+BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
+
+
+def sequence(length: int, seed: int = 0) -> str:
+    return BASES[np.random.default_rng(seed).integers(0, 4, length)].tobytes().decode()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder with a small genome, peaks on it, and sequences of both classes; all of it good."""
+    (tmp_path / "genome.fa").write_text(f">chr1\n{sequence(60_000)}\n>chr2\n{sequence(60_000, 1)}\n")
+    starts = range(2_000, 58_000, 700)
+    peaks = [f"{name}\t{start}\t{start + 200}" for name in ("chr1", "chr2") for start in starts]
+    (tmp_path / "peaks.bed").write_text("\n".join(peaks) + "\n")
+    for name, first in (("pos", 100), ("neg", 500)):
+        records = (f">{name}{i}\n{sequence(60, first + i)}\n" for i in range(80))
+        (tmp_path / f"{name}.fa").write_text("".join(records))
+    return tmp_path
+
+
+GENOME = ["--fasta", "{}/genome.fa", "--peaks", "{}/peaks.bed", "--length", "100"]
+SEQUENCES = ["--positives", "{}/pos.fa", "--negatives", "{}/neg.fa"]
+
+
+def changed(arguments: list[str], flag: str, *values: str) -> list[str]:
+    """The command line with another value for a flag, or with the flag added."""
+    if flag not in arguments:
+        return [*arguments, flag, *values]
+    at = arguments.index(flag)
+    return [*arguments[: at + 1], *values, *arguments[at + 2 :]]
+
+
+def good(files: Path) -> None:
+    """Nothing to spoil."""
+
+
+def write(name: str, content: str | bytes):
+    def spoil(files: Path) -> None:
+        (files / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+    return spoil
+
+
+def truncated_gzip(files: Path) -> None:
+    whole = gzip.compress((files / "genome.fa").read_bytes())
+    (files / "genome.fa.gz").write_bytes(whole[: len(whole) // 2])
+
+
+def file_as_folder(files: Path) -> None:
+    (files / "taken").write_text("a file\n")
+
+
+def other_results(files: Path) -> None:
+    (files / "photos").mkdir()
+    (files / "photos" / "cat.png").write_bytes(b"cat")
+
+
+BED = "{}/peaks.bed"
+CASES = {
+    "no such genome": (good, changed(GENOME, "--fasta", "{}/none.fa"), ["none.fa"]),
+    "no such peaks": (good, changed(GENOME, "--peaks", "{}/none.bed"), ["none.bed"]),
+    "no such positives": (good, changed(SEQUENCES, "--positives", "{}/none.fa"), ["none.fa"]),
+    "empty genome": (write("genome.fa", ""), GENOME, ["genome.fa", "empty"]),
+    "not a FASTA": (write("genome.fa", "hello\n"), GENOME, ["genome.fa", "line 1"]),
+    "FASTA without header": (write("genome.fa", "ACGT\nACGT\n"), GENOME, ["genome.fa", "line 1"]),
+    "duplicate contig": (write("genome.fa", ">chr1\nACGT\n>chr1\nACGT\n"), GENOME, ["genome.fa", "line 3", "chr1"]),
+    "truncated gzip": (truncated_gzip, changed(GENOME, "--fasta", "{}/genome.fa.gz"), ["genome.fa.gz", "truncated"]),
+    "empty peaks": (write("peaks.bed", ""), GENOME, ["peaks.bed"]),
+    "BED with a word for a start": (write("peaks.bed", "chr1\tten\t200\n"), GENOME, ["peaks.bed", "line 1", "ten"]),
+    "BED of two columns": (write("peaks.bed", "chr1\t100\n"), GENOME, ["peaks.bed", "line 1"]),
+    "start after end": (write("peaks.bed", "chr1\t1\t9\nchr1\t300\t200\n"), GENOME, ["peaks.bed", "line 2", "300"]),
+    "negative start": (write("peaks.bed", "chr1\t-5\t200\n"), GENOME, ["peaks.bed", "line 1", "-5"]),
+    "other contig names": (write("peaks.bed", "1\t500\t700\n2\t500\t700\n"), GENOME, ["'1'", "'chr1'", "--outside drop"]),
+    "beyond the ends": (write("peaks.bed", "chr1\t900000\t900100\n"), GENOME, ["900000", "60000", "--outside drop"]),
+    "no peak left": (write("peaks.bed", "chr1\t0\t20\n"), GENOME, ["no window is left", "edge 1"]),
+    "too few peaks for three parts": (write("peaks.bed", "chr1\t500\t700\n"), GENOME, ["part"]),
+    "unknown contig": (good, changed(GENOME, "--contigs", "chr9"), ["chr9", "chr1"]),
+    "unknown test contig": (good, changed(GENOME, "--test", "chr9"), ["chr9"]),
+    "stranded without strands": (good, changed(GENOME, "--strand", "stranded"), ["--strand stranded"]),
+    "two files of one name": (good, changed(GENOME, "--peaks", BED, BED), ["peaks", "NAME=FILE"]),
+    "unequal lengths": (write("pos.fa", ">a\nACGT\n>b\nACGTA\n"), SEQUENCES, ["pos.fa", "line 4", "5"]),
+    "classes of different lengths": (write("pos.fa", ">a\nACGT\n>b\nACGT\n"), SEQUENCES, ["neg.fa", "60", "4"]),
+    "letters that are no bases": (write("pos.fa", ">a\nAC1T\n"), SEQUENCES, ["pos.fa", "line 2", "1"]),
+    "one class only": (write("t.csv", "sequence,label\n" + f"{sequence(40)},1\n" * 30), ["--table", "{}/t.csv"], ["t.csv"]),
+    "three classes": (
+        write("t.csv", "sequence,label\n" + "".join(f"{sequence(40, i)},{i % 3}\n" for i in range(30))),
+        ["--table", "{}/t.csv"],
+        ["t.csv", "line 4", "2"],
+    ),
+    "a table of windows without its genome's columns": (
+        write("t.csv", "sequence,label\nACGT,1\n"),
+        ["--fasta", "{}/genome.fa", "--table", "{}/t.csv"],
+        ["t.csv", "#contig"],
+    ),
+    "unknown model": (good, changed(SEQUENCES, "--models", "lstn"), ["lstn", "'lstm'"]),
+    "unknown implementation": (good, changed(SEQUENCES, "--models", "lstm:fast"), ["lstm:fast", "torch"]),
+    "model named twice": (good, changed(SEQUENCES, "--models", "lstm", "lstm"), ["lstm", "twice"]),
+    "no such device": (good, changed(SEQUENCES, "--device", "tpu"), ["tpu", "cpu"]),
+    "no threads": (good, changed(SEQUENCES, "--threads", "0"), ["--threads 0"]),
+    "no seed": (good, changed(SEQUENCES, "--seeds", "0"), ["--seeds 0"]),
+    "peaks without genome": (good, ["--peaks", "{}/peaks.bed"], ["--fasta"]),
+    "genome without peaks": (good, ["--fasta", "{}/genome.fa"], ["--peaks"]),
+    "positives alone": (good, ["--positives", "{}/pos.fa"], ["--negatives"]),
+    "two kinds of data": (good, [*GENOME, *SEQUENCES], ["--peaks", "--positives"]),
+    "output is a file": (file_as_folder, changed(SEQUENCES, "--out", "{}/taken"), ["taken", "not a folder"]),
+    "output below a file": (file_as_folder, changed(SEQUENCES, "--out", "{}/taken/out"), ["taken", "not a folder"]),
+    "output is somebody's folder": (other_results, changed(SEQUENCES, "--out", "{}/photos"), ["photos", "other files"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_sentence_exit_code_2_and_nothing_left_behind(case, files, capsys):
+    spoil, arguments, words = CASES[case]
+    spoil(files)
+    arguments = [argument.replace("{}", str(files)) for argument in arguments]
+    if "--out" not in arguments:
+        arguments += ["--out", str(files / "out")]
+    before = {path: path.read_bytes() for path in files.rglob("*") if path.is_file()}
+    assert main(arguments) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("dnafast: ")
+    assert message.count("\n") == 1, message
+    assert "Traceback" not in message
+    for word in words:
+        assert word in message
+    assert {path: path.read_bytes() for path in files.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("arguments", [["--lenght", "100"], ["--length", "long"], ["--sample", "best"]])
+def test_unknown_flags_and_values_end_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert arguments[0].strip("-")[:5] in capsys.readouterr().err
