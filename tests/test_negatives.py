@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dnafast import Genome, Regions, Windows, sample_negatives
+from dnafast import BaseCodes, Genome, Regions, Windows, sample_negatives
 from dnafast.negatives import Negatives
 
 
@@ -193,7 +193,7 @@ def test_random_finds_every_place_there_is(scale: int, max_n: float) -> None:
 
 
 @pytest.mark.parametrize("scale", [1, 40])
-@pytest.mark.parametrize("max_n", [0.0, 0.08])
+@pytest.mark.parametrize("max_n", [0.0, 0.08, 1.0])
 @pytest.mark.parametrize("ratio", [1.0, 30.0, 3000.0])
 def test_gc_quotas_are_filled_as_far_as_the_genome_goes(scale: int, max_n: float, ratio: float) -> None:
     case = make_case(11, scale=scale, length=80)
@@ -304,6 +304,23 @@ def test_rare_windows_are_found_by_the_pass_over_the_genome() -> None:
     assert negatives.shortfall.values.tolist() == [["0", 98, 5000, len(negatives)]]
 
 
+def test_long_stretches_of_n_are_passed_over() -> None:
+    random = np.random.default_rng(10)
+    text = np.full(3_000_000, ord("N"), np.uint8)
+    for start in (0, 700_000, 2_900_000):
+        text[start : start + 100_000] = random_letters(random, 100_000, unknown=0.02)
+    genome = Genome.from_sequences([text.tobytes()])
+    positives = Windows.from_arrays(("0",), np.zeros(40, int), random.integers(0, 90_000, 40), 120)
+    own = [(0, start, start + 120) for _, start in places(positives)]
+    for max_n in (0.0, 0.3, 1.0):
+        plain = Plain.read([text], 120, own, None, max_n)
+        negatives = draw(genome, positives, ratio=1000, max_n=max_n)
+        assert set(places(negatives)) <= plain.places()
+        read = Plain.read([text], 120, [], None, 1.0)
+        wanted = 1000 * read.drawn(positives).sum(axis=0)
+        assert np.array_equal(plain.drawn(negatives).sum(axis=0), np.minimum(wanted, plain.supply().sum(axis=0)))
+
+
 def test_a_genome_with_no_room_gives_none() -> None:
     genome = Genome.from_sequences(["ACGT" * 25, "ACG"])
     positives = Windows.from_arrays(("0", "1"), [0], [30], 50)
@@ -314,7 +331,7 @@ def test_a_genome_with_no_room_gives_none() -> None:
         assert len(negatives.shortfall) == 1
 
 
-def test_what_lies_under_unknown_bases_does_not_count(tmp_path: Any) -> None:
+def test_what_lies_under_unknown_bases_does_not_count() -> None:
     # Positives outside the genome, or all N, are of bin 0, as are windows of A and T.
     genome = Genome.from_sequences(["N" * 100 + "AT" * 100 + "GC" * 100])
     positives = Windows.from_arrays(("0",), [0, 0], [-100, 0], 40)
@@ -329,13 +346,7 @@ def test_the_result_is_a_window_table() -> None:
     assert len(negatives[:3]) == 3
     both = Windows.concatenate([case.positives, negatives])
     assert len(both) == len(case.positives) + len(negatives)
-    assert case.genome.encode(negatives[:2], dnafast_base_codes()).shape == (2, negatives.length)
-
-
-def dnafast_base_codes() -> Any:
-    from dnafast import BaseCodes
-
-    return BaseCodes()
+    assert case.genome.encode(negatives[:2], BaseCodes()).shape == (2, negatives.length)
 
 
 @pytest.mark.parametrize(

@@ -91,18 +91,15 @@ class Scan {
     const std::int64_t reach = request_.length - 1;
     auto block = std::upper_bound(contig_.unknown.begin(), contig_.unknown.end(), starts.start,
                                   [](std::int64_t position, const Interval& b) { return position < b.end; });
-    while (starts.start < starts.end) {
-      std::int64_t near = starts.end;  // first start from which the next block is in reach, and the first past it
-      std::int64_t past = starts.end;
-      if (block != contig_.unknown.end()) {
-        near = std::clamp<std::int64_t>(std::int64_t{block->start} - reach, starts.start, starts.end);
-        past = std::clamp<std::int64_t>(block->end, near, starts.end);
-        ++block;
-      }
+    for (; block != contig_.unknown.end() && starts.start < starts.end; ++block) {
+      // First start from which the block is in reach, and the first past it.
+      const std::int64_t near = std::clamp<std::int64_t>(std::int64_t{block->start} - reach, starts.start, starts.end);
+      const std::int64_t past = std::clamp<std::int64_t>(block->end, near, starts.end);
       run_known({starts.start, near});
-      run_mixed({near, past});
+      run_mixed({near, past}, *block);
       starts.start = past;
     }
+    run_known(starts);
   }
 
  private:
@@ -130,13 +127,22 @@ class Scan {
     }
   }
 
-  void run_mixed(Stretch starts) {
+  // The block is in reach of every window of these starts.
+  void run_mixed(Stretch starts, const Interval& block) {
+    const std::int64_t length = request_.length;
     for (std::int64_t start = starts.start; start < starts.end; ++start) {
-      const std::int64_t end = start + request_.length;
-      const Content content = content_of(contig_, start, end);
-      if (content.unknown > request_.max_unknown) continue;
-      Lowest& own = bin(content.gc, request_.length - content.unknown);
-      if (own.wanted()) offer(own, start);
+      const Content content = content_of(contig_, start, start + length);
+      if (content.unknown > request_.max_unknown) {
+        // Sliding by one loses at most one unknown base.
+        start += content.unknown - request_.max_unknown - 1;
+        continue;
+      }
+      Lowest& own = bin(content.gc, length - content.unknown);
+      if (own.wanted()) {
+        offer(own, start);
+      } else if (start >= block.start && start + length < block.end) {
+        start = block.end - length - 1;  // nothing but unknown bases up to here
+      }
     }
   }
 
