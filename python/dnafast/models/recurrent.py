@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dnafast.models.config import ModelConfig, Pooling
 from dnafast.models.layers import (
     Network,
+    keras_start,
     linear_flops,
     one_hot_input,
     pooling_flops,
@@ -104,6 +105,7 @@ class Recurrent(Network):
             # Between layers: a single one has no between, and torch warns.
             dropout=config.dropout if config.layers > 1 else 0.0,
         )
+        keras_start(self.recurrent)
         self.pooling = position_pooling(config.pooling, config.hidden, features)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(features, config.n_tasks)
