@@ -16,7 +16,7 @@ bool supported(InstructionSet set) {
       return true;
 #if defined(__x86_64__)
     case InstructionSet::avx2:
-      return __builtin_cpu_supports("avx2");
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
 #endif
     default:
       return false;

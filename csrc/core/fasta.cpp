@@ -11,8 +11,8 @@
 namespace dnafast {
 namespace {
 
-// Measured: pieces of 1 to 8 MiB are equally fast; smaller ones lose to hand-over, larger ones to memory.
-constexpr std::size_t piece_size = 2 << 20;
+// Measured: from 4 MiB on a fifth slower, since what was packed has left the cache before it is put together.
+constexpr std::size_t piece_size = 1 << 20;
 constexpr std::size_t max_name_size = 255;
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r'; }

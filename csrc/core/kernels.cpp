@@ -1,6 +1,7 @@
 #include "core/kernels.hpp"
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstring>
 
@@ -46,6 +47,28 @@ DNAFAST_LOOP void unpack_reverse_complement_loop(const std::uint8_t* packed, std
   }
   codes += 4 * bytes;
   for (end -= 4 * bytes; start < end;) *codes++ = base_at(packed, --end) ^ 3;
+}
+
+// In .2bit's order G and C are the bases whose low bit is set.
+DNAFAST_LOOP std::uint32_t count_gc_loop(const std::uint8_t* packed, std::int64_t start, std::int64_t end) {
+  constexpr std::uint64_t low_bits = 0x5555555555555555U;
+  if (start >= end) return 0;
+  const std::int64_t first_byte = start / 4;
+  const std::int64_t last_byte = (end - 1) / 4;
+  // Bases of the first and last byte that lie outside are masked away.
+  const std::uint32_t head = 0x55U >> (2 * (start % 4));
+  const std::uint32_t tail = 0x55U & (0xFFU << (2 * (3 - (end - 1) % 4)));
+  if (first_byte == last_byte) return static_cast<std::uint32_t>(std::popcount(packed[first_byte] & head & tail));
+  auto count = static_cast<std::uint32_t>(std::popcount(packed[first_byte] & head)) +
+               static_cast<std::uint32_t>(std::popcount(packed[last_byte] & tail));
+  std::int64_t byte = first_byte + 1;
+  for (; byte + 8 <= last_byte; byte += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, packed + byte, 8);
+    count += static_cast<std::uint32_t>(std::popcount(word & low_bits));
+  }
+  for (; byte < last_byte; ++byte) count += static_cast<std::uint32_t>(std::popcount(packed[byte] & 0x55U));
+  return count;
 }
 
 template <class T>
@@ -174,6 +197,9 @@ DNAFAST_LOOP void word_ids_loop(const std::uint8_t* codes, std::int64_t count, i
                                         std::uint8_t* codes) {                                                       \
     unpack_reverse_complement_loop(packed, start, end, codes);                                                       \
   }                                                                                                                  \
+  target std::uint32_t count_gc(const std::uint8_t* packed, std::int64_t start, std::int64_t end) {                  \
+    return count_gc_loop(packed, start, end);                                                                        \
+  }                                                                                                                  \
   target void one_hot_uint8(const std::uint8_t* codes, std::int64_t length, std::uint8_t one, std::uint8_t other,    \
                             std::uint8_t* out) {                                                                     \
     one_hot_loop(codes, length, one, other, out);                                                                    \
@@ -191,13 +217,13 @@ DNAFAST_LOOP void word_ids_loop(const std::uint8_t* codes, std::int64_t count, i
   target void word_ids(const std::uint8_t* codes, std::int64_t count, int k, bool canonical, std::uint32_t* ids) {   \
     word_ids_loop(codes, count, k, canonical, ids);                                                                  \
   }                                                                                                                  \
-  constexpr Kernels table{unpack,        unpack_reverse_complement, one_hot_uint8, one_hot_uint16,                   \
+  constexpr Kernels table{unpack,        unpack_reverse_complement, count_gc, one_hot_uint8, one_hot_uint16,         \
                           one_hot_float, one_hot_uint8_last,        word_ids};                                       \
   }
 
 DNAFAST_KERNELS(baseline, )
 #if defined(__x86_64__)
-DNAFAST_KERNELS(avx2, __attribute__((target("avx2"))))
+DNAFAST_KERNELS(avx2, __attribute__((target("avx2,popcnt"))))
 #endif
 
 #undef DNAFAST_KERNELS

@@ -14,6 +14,8 @@ struct Kernels {
   void (*unpack)(const std::uint8_t* packed, std::int64_t start, std::int64_t end, std::uint8_t* codes);
   void (*unpack_reverse_complement)(const std::uint8_t* packed, std::int64_t start, std::int64_t end,
                                     std::uint8_t* codes);
+  // G and C in [start, end) of packed bases.
+  std::uint32_t (*count_gc)(const std::uint8_t* packed, std::int64_t start, std::int64_t end);
   // Four rows of length elements: one where the code is the row's number, other where it is unknown, else 0.
   void (*one_hot_uint8)(const std::uint8_t* codes, std::int64_t length, std::uint8_t one, std::uint8_t other,
                         std::uint8_t* out);
