@@ -126,7 +126,7 @@ def test_jitter_is_even_and_stays_inside() -> None:
 def test_same_bytes_for_any_number_of_threads(genome: Genome, n: int) -> None:
     windows = make_windows(genome, n, length=400)
     streams = []
-    for threads, prefetch in ((1, 1), (2, 4), (7, 3), (7, 100)):
+    for threads, prefetch in ((0, 4), (1, 1), (2, 4), (7, 3), (7, 100)):
         loader = Loader(
             genome, windows, np.arange(n), batch_size=64, jitter=7, reverse_complement="random",
             threads=threads, prefetch=prefetch,
@@ -494,7 +494,7 @@ def test_meters(genome: Genome) -> None:
         ({"prefetch": 0}, "prefetch=0"),
         ({"jitter": -1}, "jitter=-1 must be a whole number from 0"),
         ({"seed": 2**64}, f"seed={2**64}"),
-        ({"threads": 0}, "threads=0 must be at least 1"),
+        ({"threads": -1}, "threads=-1 must be at least 0"),
         ({"reverse_complement": "sometimes"}, "'sometimes' is not known: choose one of 'never', 'random', 'always'"),
         ({"labels": np.zeros(9)}, r"labels has shape \(9,\): it must be \(N,\) or \(N, T\) for the 10 windows"),
         ({"labels": np.zeros((10, 1, 1))}, "labels has shape"),

@@ -160,7 +160,7 @@ void register_loader(py::module_& m) {
            py::arg("index"), py::arg("strand"), "Queue rows [first, first + rows) of the stream.")
       .def("wait", &PyPrefetcher::wait, "Wait for the oldest batch; the seconds it took.")
       .def("stop", &PyPrefetcher::stop, "End the threads.")
-      .def_property_readonly("cpu_seconds", &PyPrefetcher::cpu_seconds, "Processor time of the threads.");
+      .def_property_readonly("cpu_seconds", &PyPrefetcher::cpu_seconds, "Processor time spent on filling.");
 }
 
 }  // namespace dnafast::bind

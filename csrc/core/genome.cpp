@@ -92,6 +92,14 @@ void decode(const Contig& contig, std::int64_t start, std::int64_t length, bool 
   });
 }
 
+void prefetch(const Contig& contig, std::int64_t start, std::int64_t length) {
+  constexpr std::int64_t bases_a_line = 4 * 64;
+  const Inside inside = clip(contig, start, length);
+  for (std::int64_t base = inside.start; base < inside.end; base += bases_a_line) {
+    __builtin_prefetch(contig.packed + base / 4);
+  }
+}
+
 Composition compose(const Genome& genome, std::size_t contig_index, std::int64_t start, std::int64_t length) {
   const Contig& contig = genome.contigs()[contig_index];
   const Inside inside = clip(contig, start, length);

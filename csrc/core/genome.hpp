@@ -70,6 +70,10 @@ PackedGenome pack_sequences(std::vector<std::string> names, std::span<const std:
 void decode(const Contig& contig, std::int64_t start, std::int64_t length, bool reverse_complement,
             std::uint8_t* codes);
 
+// Asks for the bases of a window that is decoded soon; windows lie far apart, and waiting for memory is most of the
+// cost.
+void prefetch(const Contig& contig, std::int64_t start, std::int64_t length);
+
 Composition compose(const Genome& genome, std::size_t contig, std::int64_t start, std::int64_t length);
 
 // Columns of a window table; all of one size. A strand of -1 reads the reverse complement, 0 and 1 read forward.

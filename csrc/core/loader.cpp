@@ -76,8 +76,8 @@ Prefetcher::Prefetcher(const LoadPlan& plan, int threads) : state_(std::make_uni
   state.plan = plan;
   const std::size_t row_work = std::max(row_bytes(plan.encoding, plan.length), static_cast<std::size_t>(plan.length));
   state.chunk_rows = std::max<std::size_t>(1, chunk_bytes / std::max<std::size_t>(1, row_work));
-  const auto count = static_cast<std::size_t>(std::max(threads, 1));
-  state.cpu_nanoseconds = std::vector<std::atomic<std::int64_t>>(count);
+  const auto count = static_cast<std::size_t>(std::max(threads, 0));
+  state.cpu_nanoseconds = std::vector<std::atomic<std::int64_t>>(std::max<std::size_t>(count, 1));
   try {
     for (std::size_t i = 0; i < count; ++i) state.threads.emplace_back(serve, std::ref(state), i);
   } catch (...) {
@@ -109,6 +109,10 @@ void Prefetcher::submit(const BatchTarget& target) {
 
 bool Prefetcher::wait_front(int milliseconds) {
   State& state = *state_;
+  if (state.threads.empty()) {
+    fill_front();
+    return true;
+  }
   std::unique_lock lock(state.mutex);
   if (state.jobs.empty()) throw std::logic_error("no batch was submitted");
   const auto done = [&state] { return state.error || state.jobs.front().finished == state.jobs.front().target.rows; };
@@ -117,6 +121,17 @@ bool Prefetcher::wait_front(int milliseconds) {
   state.jobs.pop_front();
   if (state.untouched > 0) --state.untouched;
   return true;
+}
+
+void Prefetcher::fill_front() {
+  State& state = *state_;
+  if (state.jobs.empty()) throw std::logic_error("no batch was submitted");
+  const BatchTarget target = state.jobs.front().target;
+  state.jobs.pop_front();
+  const std::int64_t before = thread_cpu_nanoseconds();
+  Scratch scratch;
+  fill_batch(state.plan, target, 0, target.rows, scratch);
+  state.cpu_nanoseconds[0].fetch_add(thread_cpu_nanoseconds() - before, std::memory_order_relaxed);
 }
 
 void Prefetcher::stop() {

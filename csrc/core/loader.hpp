@@ -54,6 +54,7 @@ void fill_batch(const LoadPlan& plan, const BatchTarget& target, std::size_t beg
 // stopped or destroyed, which leaves the parent's state alone.
 class Prefetcher {
  public:
+  // With 0 threads a batch is filled by the caller, when it is waited for.
   Prefetcher(const LoadPlan& plan, int threads);
   ~Prefetcher();
   Prefetcher(const Prefetcher&) = delete;
@@ -69,7 +70,7 @@ class Prefetcher {
   // Ends the threads; batches not filled by then stay as they are.
   void stop();
 
-  // Processor time of the threads so far, by their own clocks.
+  // Processor time spent on filling so far, by the threads' own clocks.
   double cpu_seconds() const;
 
  private:
@@ -95,6 +96,7 @@ class Prefetcher {
   };
 
   bool forked() const;
+  void fill_front();
   static void serve(State& state, std::size_t thread);
 
   std::unique_ptr<State> state_;

@@ -83,7 +83,8 @@ class Loader:
         device: where the batches go; "cuda" copies them there (without waiting, where they are pinned).
         pin: fill page-locked memory, which a GPU copies from without waiting.
         prefetch: batches that are filled ahead.
-        threads: native threads; None for every usable processor.
+        threads: native threads; None for every usable processor, 0 to encode a batch in the calling thread, when it is
+            asked for: with few processors that disturbs the model less than a thread of its own.
         rank, world_size: this process's part of the stream. By default those of `torch.distributed` where it is
             initialised, else 0 of 1. Every rank has as many steps as the others; step by step, the ranks' batches one
             after the other are those of a single process with world_size times the batch size.
@@ -131,7 +132,7 @@ class Loader:
         self.jitter = _check_whole("jitter", jitter, 0)
         self.reverse_complement = reverse_complement
         self.prefetch = _check_whole("prefetch", prefetch, 1)
-        self.threads = resolve_threads(threads)
+        self.threads = resolve_threads(threads, least=0)
         self.rank, self.world_size = _place_among_ranks(rank, world_size)
         self.drop_last = bool(drop_last)
         self.device = device
@@ -216,7 +217,7 @@ class Loader:
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor time of the native threads since the last `reset_counters`, by their own clocks."""
+        """Processor time spent on encoding since the last `reset_counters`, by their own clocks."""
         return self._cpu_total() - self._cpu_before
 
     def reset_counters(self) -> None:
@@ -238,7 +239,7 @@ class Loader:
         try:
             for step in steps:
                 self._submit(prefetcher, queue, step)
-                if len(queue) == self.prefetch:
+                if len(queue) == (self.prefetch if self.threads else 1):
                     break
             while queue:
                 if os.getpid() != process:

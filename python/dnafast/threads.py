@@ -30,14 +30,15 @@ def usable_cpus() -> int:
     return max(1, min(cpus, quota) if quota else cpus)
 
 
-def resolve_threads(threads: int | None) -> int:
+def resolve_threads(threads: int | None, least: int = 1) -> int:
     """Number of threads for the native data path.
 
     Args:
         threads: an explicit number, or None for ``DNAFAST_THREADS``, else every usable processor.
+        least: the lowest explicit number that makes sense to the caller.
 
     Raises:
-        ValueError: the number is below 1 or ``DNAFAST_THREADS`` is no number.
+        ValueError: the number is below the least or ``DNAFAST_THREADS`` is no number of at least 1.
     """
     if threads is None:
         text = os.environ.get("DNAFAST_THREADS")
@@ -50,8 +51,8 @@ def resolve_threads(threads: int | None) -> int:
         if threads < 1:
             raise ValueError(f"DNAFAST_THREADS={text!r} must be at least 1")
         return threads
-    if threads < 1:
-        raise ValueError(f"threads={threads} must be at least 1")
+    if threads < least:
+        raise ValueError(f"threads={threads} must be at least {least}")
     return threads
 
 

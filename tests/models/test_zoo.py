@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,15 @@ def encoded(codes: Tensor, encoding: Any) -> Tensor:
     """What the data path gives the network for these base codes."""
     letters = np.frombuffer(b"ACGTN", dtype=np.uint8)[codes.numpy()]
     return torch.from_numpy(np.asarray(encode(letters, encoding)))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Steps of milliseconds gain nothing from a second thread and lose much beside busy neighbours."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(params=ENTRIES, ids=lambda entry: "-".join(entry))
@@ -194,8 +204,8 @@ def test_a_planted_motif_is_fitted(entry: tuple[str, str]) -> None:
         ("danq", 1000, 919, 46_929_039),
         ("promoter_lstm", 81, 1, 176_449),
         ("deepbind", 1000, 1, 128 * 4 * 24 + 128 + 128 * 32 + 32 + 32 + 1),
-        ("lstm", 600, 1, 4 * 64 * (4 + 64 + 2) + 64 + 1),
-        ("bigru", 600, 2, 2 * 3 * 64 * (4 + 64 + 2) + 2 * (128 + 1)),
+        ("lstm", 600, 1, 4 * 64 * (4 + 64 + 2) + 64 + 64 + 1),
+        ("bigru", 600, 2, 2 * 3 * 64 * (4 + 64 + 2) + 128 + 2 * (128 + 1)),
     ],
 )
 def test_published_sizes(name: str, length: int, n_tasks: int, parameters: int) -> None:
@@ -265,6 +275,27 @@ def test_deepbind_can_pool_the_mean_beside_the_maximum() -> None:
     assert plain.hidden.in_features == 64
     torch.testing.assert_close(native(codes), plain(codes), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(torch.jit.script(native)(codes), plain(codes), rtol=1e-5, atol=1e-5)
+
+
+def test_words_with_n_stay_zero_and_the_others_start_small() -> None:
+    model = small("kmer_cnn", embedding_dim=32)
+    assert model.embedding.weight.shape == (4**6 + 1, 32)
+    assert not model.embedding.weight[-1].any()
+    assert model.embedding.weight[:-1].std().item() == pytest.approx(0.05, rel=0.02)
+    model(random_codes(4)).sum().backward()
+    assert not model.embedding.weight.grad[-1].any()
+
+
+@pytest.mark.parametrize("name", [*RECURRENT, "danq", "promoter_lstm"])
+def test_recurrent_layers_start_orthogonal_and_remembering(name: str) -> None:
+    recurrent = small(name).recurrent
+    hidden = recurrent.hidden_size
+    for gate in recurrent.weight_hh_l0.split(hidden):
+        torch.testing.assert_close(gate @ gate.T, torch.eye(hidden), rtol=0, atol=1e-5)
+    bias = recurrent.bias_ih_l0 + recurrent.bias_hh_l0
+    forget = slice(hidden, 2 * hidden) if recurrent.mode == "LSTM" else slice(0, 0)
+    assert (bias[forget] == 1).all()
+    assert bias.sum() == bias[forget].sum()
 
 
 def test_longer_sequences_than_built_for() -> None:

@@ -233,7 +233,6 @@ def _resources(options: BenchOptions) -> Resources:
         if int(number or 0) >= there:
             raise ValueError(f"--device {options.device!r}: torch sees {there} GPUs here; use --device cpu")
     data_threads, torch_threads = threads.shares(options.threads)
-    data_threads = max(1, data_threads)
     return Resources(device, data_threads, torch_threads)
 
 

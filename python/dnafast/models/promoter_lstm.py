@@ -12,6 +12,7 @@ from dnafast.models.layers import (
     Network,
     SamePadConv1d,
     convolution_flops,
+    keras_start,
     linear_flops,
     one_hot_input,
     pooling_flops,
@@ -127,6 +128,7 @@ class PromoterLSTM(Network):
             # Between layers: a single one has no between, and torch warns.
             dropout=config.dropout if config.num_layers > 1 else 0.0,
         )  # (N, L, 128)
+        keras_start(self.recurrent)
         self.norm = nn.LayerNorm(config.features) if config.use_layer_norm else nn.Identity()
         self.pooling = position_pooling(config.pooling_strategy, config.hidden_dim, config.features)  # (N, 128)
         hidden: list[nn.Module] = [nn.Dropout(config.dropout)]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dnafast.models.config import ModelConfig, Pooling
 from dnafast.models.layers import (
     Network,
+    keras_start,
     linear_flops,
     one_hot_input,
     pooling_flops,
@@ -28,7 +29,10 @@ class RecurrentConfig(ModelConfig):
     Attributes:
         hidden: features of the state, per direction.
         layers: recurrent layers on top of each other.
-        pooling: how the states of all positions become one vector.
+        pooling: how the states of all positions become one vector. Attention is the default: it starts close to the
+            mean over positions, so that every position gets a gradient from the first step, and learns where to look.
+            On E. coli promoters of 81 bases (one seed) it and the mean ranked best for LSTM, GRU and BiLSTM, AUROC
+            .84; "last" (of a backward pass: position 0) and "max" stood at .83.
         dropout: before the head, and between layers where there are several.
     """
 
@@ -37,7 +41,7 @@ class RecurrentConfig(ModelConfig):
 
     hidden: int = 64
     layers: int = 1
-    pooling: Pooling = "max"
+    pooling: Pooling = "attention"
     dropout: float = 0.0
 
     def flops(self) -> int:
@@ -101,6 +105,7 @@ class Recurrent(Network):
             # Between layers: a single one has no between, and torch warns.
             dropout=config.dropout if config.layers > 1 else 0.0,
         )
+        keras_start(self.recurrent)
         self.pooling = position_pooling(config.pooling, config.hidden, features)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(features, config.n_tasks)
