@@ -53,7 +53,4 @@ struct NegativeSample {
 // with windows of the same bin from other contigs; what then is missing, the genome does not hold.
 NegativeSample sample_negatives(const Genome& genome, const NegativeRequest& request);
 
-// Bases G or C among [start, end) of packed .2bit sequence.
-std::int64_t count_gc(const std::uint8_t* packed, std::int64_t start, std::int64_t end);
-
 }  // namespace dnafast

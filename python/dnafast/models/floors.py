@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 Codes = NDArray[np.uint8]
 
@@ -75,7 +75,7 @@ class Floor(ABC):
         regression = LogisticRegression(tol=1e-6, max_iter=100_000, warm_start=True)
         best = np.inf
         # Sparse products run on one thread; more for the short vectors between only wait for each other, on busy cores
-        # twenty times as long as the fit takes.
+        # fifteen times as long as the fit takes.
         with threadpool_limits(limits=1):
             for strength in STRENGTHS:
                 regression.set_params(C=strength).fit(train, labels)

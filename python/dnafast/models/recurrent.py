@@ -31,8 +31,8 @@ class RecurrentConfig(ModelConfig):
         layers: recurrent layers on top of each other.
         pooling: how the states of all positions become one vector. Attention is the default: it starts close to the
             mean over positions, so that every position gets a gradient from the first step, and learns where to look.
-            On E. coli promoters of 81 bases (one seed) it and the mean ranked best for LSTM, GRU and BiLSTM, AUROC
-            .84; "last" (of a backward pass: position 0) and "max" stood at .83.
+            On E. coli promoters of 81 bases (one seed, torch's start) it and the mean gave LSTM, GRU and BiLSTM a
+            test AUROC of .835 to .845, "max" and "last" (of a backward pass: position 0) .825 to .839.
         dropout: before the head, and between layers where there are several.
     """
 
