@@ -114,7 +114,7 @@ def check_letters_quickly(genome: dnafast.Genome, sequences: dict[str, str]) -> 
     [
         (b"", "genome.fa: the file is empty"),
         (b"\n\n \n", "genome.fa: the file is empty"),
-        (b"ACGT\n", "genome.fa: sequence stands before the first header"),
+        (b"ACGT\n", "genome.fa, line 1: sequence stands before the first header"),
         (b"hello world\n", "genome.fa, line 1: 'e' is no nucleotide letter, and no header stands before it"),
         (b">a\nAC\n>\nAC\n", "genome.fa, line 3: a header without a name after '>'"),
         (b">a\nAC\n> b\nAC\n", "genome.fa, line 3: a header without a name after '>'"),

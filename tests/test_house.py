@@ -46,7 +46,7 @@ sys.modules["torch"] = None
 import numpy as np, dnafast
 genome = dnafast.Genome.from_sequences(["ACGTNACGTA", "TTTTTTTTTTGG"], names=["one", "two"])
 regions = dnafast.Regions.from_arrays(["one", "two"], [0, 1], [2, 3], [6, 9])
-windows = dnafast.windows(regions, length=4, genome=genome, at="centre")
+windows = dnafast.windows(regions, length=4, genome=genome, at="centre", max_n=1.0)
 x = genome.encode(windows, dnafast.OneHot("NCL", "float32"))
 assert x.shape == (2, 4, 4) and x.dtype == np.float32
 batch = next(iter(dnafast.Loader(genome, windows, batch_size=2, shuffle=False)))

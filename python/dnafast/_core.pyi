@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['Encoding', 'FastaConverter', 'FormatError', 'Genome', 'composition', 'encode_letters', 'encode_windows', 'instruction_set', 'pack_letters', 'pack_sequences']
+__all__: list[str] = ['BlockPool', 'Encoding', 'FastaConverter', 'FormatError', 'Genome', 'Prefetcher', 'composition', 'encode_letters', 'encode_windows', 'instruction_set', 'keyed', 'pack_letters', 'pack_sequences', 'permutation', 'philox4x32', 'sample_negatives']
 class FormatError(ValueError):
     """
     A file that is not what it should be.
@@ -66,6 +66,37 @@ class Encoding:
         """
         Shape of one encoded window.
         """
+class BlockPool:
+    """
+    Memory for batches, used again.
+    """
+    def __init__(self, bytes: typing.SupportsInt | typing.SupportsIndex, kept: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    def take(self, bytes: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.uint8]:
+        ...
+class Prefetcher:
+    """
+    Fills the batches of one epoch on its own threads.
+    """
+    def __init__(self, genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, strand: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, encoding: Encoding, labels: numpy.ndarray | None, shuffle: bool, seed: typing.SupportsInt | typing.SupportsIndex, epoch: typing.SupportsInt | typing.SupportsIndex, jitter: typing.SupportsInt | typing.SupportsIndex, reverse_complement: str, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+    def stop(self) -> None:
+        """
+        End the threads.
+        """
+    def submit(self, first: typing.SupportsInt | typing.SupportsIndex, rows: typing.SupportsInt | typing.SupportsIndex, x: numpy.ndarray, y: numpy.ndarray | None, index: numpy.ndarray, strand: numpy.ndarray) -> None:
+        """
+        Queue rows [first, first + rows) of the stream.
+        """
+    def wait(self) -> float:
+        """
+        Wait for the oldest batch; the seconds it took.
+        """
+    @property
+    def cpu_seconds(self) -> float:
+        """
+        Processor time spent on filling.
+        """
 def composition(genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, strand: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.uint32]:
     """
     G and C, unknown and masked bases of each window.
@@ -82,8 +113,24 @@ def instruction_set() -> str:
     """
     Name of the instruction set in use: the best there is, or the one that DNAFAST_ISA names.
     """
+def keyed(seed: typing.SupportsInt | typing.SupportsIndex, epoch: typing.SupportsInt | typing.SupportsIndex, index: typing.SupportsInt | typing.SupportsIndex, purpose: typing.SupportsInt | typing.SupportsIndex) -> int:
+    """
+    64 random bits.
+    """
 def pack_letters(letters: numpy.ndarray, names: collections.abc.Sequence[str], threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[Genome, int]:
     ...
 def pack_sequences(sequences: list, names: collections.abc.Sequence[str], threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[Genome, int]:
     ...
+def permutation(size: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, epoch: typing.SupportsInt | typing.SupportsIndex, purpose: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.int64]:
+    """
+    The order in which a stream of this size comes.
+    """
+def philox4x32(counter: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"], key: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"]) -> typing.Annotated[list[int], "FixedSize(4)"]:
+    """
+    Four words of Philox4x32-10.
+    """
+def sample_negatives(genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, strand: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, excluded: tuple, within: tuple | None, match_gc: bool, ratio: typing.SupportsFloat | typing.SupportsIndex, max_unknown: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> dict:
+    """
+    Windows that touch neither the given ones nor what is excluded, as columns, with what is missing.
+    """
 __version__: str = '0.1.0'

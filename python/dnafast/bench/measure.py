@@ -22,7 +22,7 @@ import pynvml
 import torch
 from torch import Tensor, nn
 
-from dnafast import __version__
+from dnafast import __version__, _core
 from dnafast.threads import usable_cpus
 
 PHASE_COLUMNS = (
@@ -415,6 +415,7 @@ def machine() -> dict[str, Any]:
         "dnafast": __version__,
         "torch": torch.__version__,
         "numpy": np.__version__,
+        "instruction_set": _core.instruction_set(),
         "torch_instruction_set": torch.backends.cpu.get_cpu_capability(),
         "torch_threads": torch.get_num_threads(),
         "thread_policy": {
