@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Both must be set before what reads them: torch its spin policy, the native half whether to split small work.
@@ -15,6 +16,10 @@ os.environ.setdefault("DNAFAST_FORCE_PARALLEL", "1")
 from dnafast import threads
 
 threads.set_spin_policy()
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 # Helpers such as oracle.py are imported by their plain names.
 sys.path.insert(0, str(Path(__file__).parent))

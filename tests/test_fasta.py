@@ -216,11 +216,18 @@ def test_cache_is_used(write_fasta: WriteFasta, cache_folder: Path) -> None:
 def test_a_changed_file_is_converted_anew(write_fasta: WriteFasta, cache_folder: Path) -> None:
     path = write_fasta({"a": "ACGT"})
     old = dnafast.Genome(path)
+    (twobit,) = cache_folder.glob("*.2bit")
+    family = ".".join(twobit.name.split(".")[:-2])
+    left_behind, in_progress = cache_folder / f"{family}.0.tmp", cache_folder / f"{family}.1.tmp"
+    for temporary in (left_behind, in_progress):
+        temporary.write_text("")
+    os.utime(left_behind, ns=(1, 1))
     write_fasta({"a": "TTTT"})
     os.utime(path, ns=(1, 1))
     assert dnafast.Genome(path).fetch("a", 0, 4) == "TTTT"
     assert old.fetch("a", 0, 4) == "ACGT", "what is open stays as it was"
-    assert len(list(cache_folder.iterdir())) == 2, "the outdated entry is gone"
+    assert in_progress.exists()
+    assert len(list(cache_folder.iterdir())) == 3, "the outdated entry is gone"
 
 
 def test_files_of_one_name_in_two_folders(tmp_path: Path) -> None:

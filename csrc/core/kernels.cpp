@@ -14,6 +14,43 @@
 namespace dnafast {
 namespace {
 
+static_assert(std::endian::native == std::endian::little, "bases are packed and unpacked in little-endian words");
+
+// Bit i of the result is flags[i], which is 0 or 1.
+DNAFAST_LOOP std::uint64_t gather(const std::uint8_t* flags) {
+  std::array<std::uint64_t, letters_a_block / 8> words;
+  std::memcpy(words.data(), flags, sizeof words);
+  std::uint64_t any = 0;
+  for (const std::uint64_t word : words) any |= word;
+  if (any == 0) return 0;
+  std::uint64_t bits = 0;
+  for (unsigned i = 0; i < words.size(); ++i) bits |= ((words[i] * 0x0102040810204080U) >> 56) << (8 * i);
+  return bits;
+}
+
+DNAFAST_LOOP LetterBlock pack_letters_loop(const std::uint8_t* __restrict letters, std::uint8_t* __restrict packed) {
+  alignas(64) std::array<std::uint8_t, letters_a_block> codes;
+  alignas(64) std::array<std::uint8_t, letters_a_block> unknown;
+  alignas(64) std::array<std::uint8_t, letters_a_block> masked;
+  for (unsigned i = 0; i < letters_a_block; ++i) {
+    const auto upper = static_cast<std::uint8_t>(letters[i] & 0xDF);
+    const auto is_a = static_cast<std::uint8_t>(upper == 'A' ? 0xFF : 0);
+    const auto is_c = static_cast<std::uint8_t>(upper == 'C' ? 0xFF : 0);
+    const auto is_g = static_cast<std::uint8_t>(upper == 'G' ? 0xFF : 0);
+    const auto is_t = static_cast<std::uint8_t>(upper == 'T' ? 0xFF : 0);
+    // T C A G = 0 1 2 3.
+    codes[i] = static_cast<std::uint8_t>((is_c & 1) | (is_a & 2) | (is_g & 3));
+    unknown[i] = static_cast<std::uint8_t>(~(is_a | is_c | is_g | is_t) & 1);
+    masked[i] = static_cast<std::uint8_t>((letters[i] >> 5) & 1);
+  }
+  for (unsigned i = 0; i < letters_a_block / 4; ++i) {
+    std::uint32_t four;
+    std::memcpy(&four, codes.data() + 4 * i, 4);
+    packed[i] = static_cast<std::uint8_t>((four << 6) | (four >> 4) | (four >> 14) | (four >> 24));
+  }
+  return {gather(unknown.data()), gather(masked.data())};
+}
+
 // Four bases from .2bit's order to A C G T = 0 1 2 3, still packed: 0 1 2 3 becomes 3 1 0 2.
 DNAFAST_LOOP std::uint32_t reorder(std::uint32_t four) {
   const std::uint32_t high = (four >> 1) & 0x55;
@@ -190,6 +227,9 @@ DNAFAST_LOOP void word_ids_loop(const std::uint8_t* codes, std::int64_t count, i
 
 #define DNAFAST_KERNELS(set, target)                                                                                 \
   namespace set {                                                                                                    \
+  target LetterBlock pack_letters(const std::uint8_t* letters, std::uint8_t* packed) {                               \
+    return pack_letters_loop(letters, packed);                                                                       \
+  }                                                                                                                  \
   target void unpack(const std::uint8_t* packed, std::int64_t start, std::int64_t end, std::uint8_t* codes) {        \
     unpack_loop(packed, start, end, codes);                                                                          \
   }                                                                                                                  \
@@ -217,8 +257,8 @@ DNAFAST_LOOP void word_ids_loop(const std::uint8_t* codes, std::int64_t count, i
   target void word_ids(const std::uint8_t* codes, std::int64_t count, int k, bool canonical, std::uint32_t* ids) {   \
     word_ids_loop(codes, count, k, canonical, ids);                                                                  \
   }                                                                                                                  \
-  constexpr Kernels table{unpack,        unpack_reverse_complement, count_gc, one_hot_uint8, one_hot_uint16,         \
-                          one_hot_float, one_hot_uint8_last,        word_ids};                                       \
+  constexpr Kernels table{pack_letters,   unpack,        unpack_reverse_complement, count_gc, one_hot_uint8,         \
+                          one_hot_uint16, one_hot_float, one_hot_uint8_last,        word_ids};                       \
   }
 
 DNAFAST_KERNELS(baseline, )

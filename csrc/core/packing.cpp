@@ -7,12 +7,10 @@
 #include <cstring>
 #include <utility>
 
+#include "core/kernels.hpp"
+
 namespace dnafast {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "blocks of letters are read as little-endian words");
-
-constexpr unsigned block_size = 64;
 
 enum class Letter : std::uint8_t { invalid, base, unknown, iupac };
 
@@ -30,50 +28,10 @@ constexpr std::array<Letter, 256> letter_kinds = [] {
   return kinds;
 }();
 
-// What a block of 64 letters holds. Found without a branch, in steps that the compiler turns into vectors.
-struct Block {
-  alignas(64) std::array<std::uint8_t, block_size> codes;    // T C A G = 0 1 2 3; 0 where not one of them
-  alignas(64) std::array<std::uint8_t, block_size> unknown;  // 1 where not A C G T
-  alignas(64) std::array<std::uint8_t, block_size> masked;   // 1 where lower case
-};
-
-void classify(const std::uint8_t* __restrict letters, std::uint8_t* __restrict codes, std::uint8_t* __restrict unknown,
-              std::uint8_t* __restrict masked) {
-  for (unsigned i = 0; i < block_size; ++i) {
-    const auto upper = static_cast<std::uint8_t>(letters[i] & 0xDF);
-    const auto flag = [upper](char letter) { return static_cast<std::uint8_t>(upper == letter ? 0xFF : 0); };
-    const auto is_base = static_cast<std::uint8_t>(flag('A') | flag('C') | flag('G') | flag('T'));
-    // Bits 1 and 2 of the letters A C T G are 0 1 2 3; .2bit wants 2 1 0 3.
-    const auto order = static_cast<std::uint8_t>((upper >> 1) & 3);
-    codes[i] = static_cast<std::uint8_t>((order ^ ((~order & 1) << 1)) & is_base);
-    unknown[i] = static_cast<std::uint8_t>(~is_base & 1);
-    masked[i] = static_cast<std::uint8_t>((letters[i] >> 5) & 1);
-  }
-}
-
 bool all_n(const std::uint8_t* letters) {
   std::uint8_t other = 0;
-  for (unsigned i = 0; i < block_size; ++i) other |= static_cast<std::uint8_t>((letters[i] & 0xDF) ^ 'N');
+  for (unsigned i = 0; i < letters_a_block; ++i) other |= static_cast<std::uint8_t>((letters[i] & 0xDF) ^ 'N');
   return other == 0;
-}
-
-void pack(const std::uint8_t* __restrict codes, std::uint8_t* __restrict packed) {
-  for (unsigned i = 0; i < block_size / 4; ++i) {
-    std::uint32_t four;
-    std::memcpy(&four, codes + 4 * i, 4);
-    packed[i] = static_cast<std::uint8_t>((four << 6) | (four >> 4) | (four >> 14) | (four >> 24));
-  }
-}
-
-// Bit i of the result is flags[i].
-std::uint64_t gather(const std::array<std::uint8_t, block_size>& flags) {
-  std::uint64_t bits = 0;
-  for (unsigned i = 0; i < block_size / 8; ++i) {
-    std::uint64_t word;
-    std::memcpy(&word, flags.data() + 8 * i, 8);
-    bits |= ((word * 0x0102040810204080U) >> 56) << (8 * i);
-  }
-  return bits;
 }
 
 void add_interval(std::vector<Interval>& intervals, std::uint64_t start, std::uint64_t end) {
@@ -160,11 +118,11 @@ PackedRun Packer::finish() {
 }
 
 void Packer::pack_staged() {
-  run_.packed.resize(run_.length / 4 + (staged_ + block_size - 1) / block_size * (block_size / 4));
+  run_.packed.resize(run_.length / 4 + (staged_ + letters_a_block - 1) / letters_a_block * (letters_a_block / 4));
   std::size_t done = 0;
-  for (; done + block_size <= staged_; done += block_size) pack_block(stage_.data() + done, block_size);
+  for (; done + letters_a_block <= staged_; done += letters_a_block) pack_block(stage_.data() + done, letters_a_block);
   if (done < staged_) {
-    std::array<std::uint8_t, block_size> last;
+    std::array<std::uint8_t, letters_a_block> last;
     last.fill('T');  // code 0: the bits beyond the end stay zero
     std::memcpy(last.data(), stage_.data() + done, staged_ - done);
     pack_block(last.data(), static_cast<unsigned>(staged_ - done));
@@ -173,16 +131,14 @@ void Packer::pack_staged() {
 }
 
 void Packer::pack_block(const std::uint8_t* letters, unsigned count) {
-  Block block;
-  classify(letters, block.codes.data(), block.unknown.data(), block.masked.data());
-  pack(block.codes.data(), run_.packed.data() + run_.length / 4);
-  const std::uint64_t valid = count == block_size ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
-  const std::uint64_t unknown = gather(block.unknown) & valid;
+  const LetterBlock block = kernels().pack_letters(letters, run_.packed.data() + run_.length / 4);
+  const std::uint64_t valid = count == letters_a_block ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
+  const std::uint64_t unknown = block.unknown & valid;
   if (unknown != 0) {
     if (!all_n(letters)) count_iupac(letters, unknown);
     add_bits(run_.unknown, unknown, run_.length);
   }
-  const std::uint64_t masked = gather(block.masked) & valid;
+  const std::uint64_t masked = block.masked & valid;
   if (masked != 0) add_bits(run_.masked, masked, run_.length);
   run_.length += count;
 }

@@ -11,11 +11,13 @@ import hashlib
 import json
 import os
 import sys
+import time
 import uuid
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, Protocol
@@ -345,11 +347,14 @@ class _CacheEntry:
         return converter.finish()
 
     def _remove_outdated(self) -> None:
-        """Removes entries of the same file as it was before: they are large, and no open leads to them."""
-        for path in self.folder.iterdir():
-            mine = path.name.startswith(self.family) and path.suffix in (".2bit", ".json")
-            if mine and path not in (self.twobit, self.sidecar):
-                path.unlink(missing_ok=True)
+        """Removes entries of the same file as it was before, and what a killed process left: they are large."""
+        yesterday = time.time() - 86_400
+        for path in self.folder.glob("*"):
+            if not path.name.startswith(self.family) or path in (self.twobit, self.sidecar):
+                continue
+            with suppress(FileNotFoundError):  # another process may be at it too
+                if path.suffix != ".tmp" or path.stat().st_mtime < yesterday:
+                    path.unlink()
 
     def _cannot_write(self, error: OSError) -> OSError:
         return OSError(
