@@ -2,7 +2,9 @@
 
 from dnafast.synthetic.files import fasta_text, narrowpeak_text
 from dnafast.synthetic.genome import (
+    CLOSED_SHARES,
     DECOYS,
+    OPEN_SHARES,
     POSITIVES,
     QUICK_DECOYS,
     QUICK_POSITIVES,
@@ -11,10 +13,12 @@ from dnafast.synthetic.genome import (
     SimulatedRegions,
     simulate_genome,
 )
-from dnafast.synthetic.motifs import BOX_10, BOX_35, FACTORS, Motif
+from dnafast.synthetic.motifs import BOX_10, BOX_35, FACTORS, SIGMA_54, Motif
 from dnafast.synthetic.planting import Sites
 from dnafast.synthetic.promoters import (
+    NEGATIVE_SHARES,
     PROMOTER_LENGTH,
+    PROMOTER_SHARES,
     PROMOTERS,
     QUICK_PROMOTERS,
     SimulatedSequences,
@@ -24,14 +28,19 @@ from dnafast.synthetic.promoters import (
 __all__ = [
     "BOX_10",
     "BOX_35",
+    "CLOSED_SHARES",
     "DECOYS",
     "FACTORS",
+    "NEGATIVE_SHARES",
+    "OPEN_SHARES",
     "POSITIVES",
     "PROMOTERS",
     "PROMOTER_LENGTH",
+    "PROMOTER_SHARES",
     "QUICK_DECOYS",
     "QUICK_POSITIVES",
     "QUICK_PROMOTERS",
+    "SIGMA_54",
     "WINDOW",
     "Motif",
     "SimulatedGenome",

@@ -71,7 +71,8 @@ def isochores(n_blocks: int, generator: np.random.Generator, persistence: float 
     for block in range(n_blocks):
         value = persistence * value + (1 - persistence**2) ** 0.5 * noise[block]
         level[block] = value
-    return 1 / (1 + np.exp(0.9 - 1.1 * level))
+    weights: NDArray[np.float64] = 1 / (1 + np.exp(0.9 - 1.1 * level))
+    return weights
 
 
 def human_tables(weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -23,11 +23,22 @@ def fasta_text(sequences: Mapping[str, NDArray[np.uint8]], width: int = 60) -> s
 
 
 def narrowpeak_text(regions: SimulatedRegions) -> str:
-    """narrowPeak: ten columns, the last the summit counted from the start; the name is kind and row number."""
-    score = np.minimum(1000, np.round(50 * regions.signal)).astype(int)
-    symbol = {1: "+", -1: "-", 0: "."}
-    return "".join(
-        f"{regions.contig[row]}\t{regions.start[row]}\t{regions.end[row]}\t{regions.kind[row]}_{row + 1}\t{score[row]}\t"
-        f"{symbol[int(regions.strand[row])]}\t{regions.signal[row]:g}\t-1\t-1\t{regions.summit[row] - regions.start[row]}\n"
-        for row in range(len(regions))
-    )
+    """narrowPeak: ten columns, the name is the kind and the row, the last column the summit counted from the start."""
+    symbols = {1: "+", -1: "-", 0: "."}
+    lines: list[str] = []
+    for row in range(len(regions)):
+        start, signal = int(regions.start[row]), float(regions.signal[row])
+        columns = (
+            regions.contig[row],
+            start,
+            regions.end[row],
+            f"{regions.kind[row]}_{row}",
+            min(1000, round(50 * signal)),
+            symbols[int(regions.strand[row])],
+            f"{signal:g}",
+            -1,  # no p-value
+            -1,  # no q-value
+            regions.summit[row] - start,
+        )
+        lines.append("\t".join(map(str, columns)))
+    return "\n".join([*lines, ""])

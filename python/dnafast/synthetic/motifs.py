@@ -36,22 +36,12 @@ class Motif:
         present = np.where(self.frequencies > 0, self.frequencies, 1.0)
         return float((present * np.log2(present)).sum() + 2 * self.width)
 
-    def draw(self, n: int, generator: np.random.Generator, affinity: float = 1.0) -> NDArray[np.uint8]:
-        """Draw ``n`` sites.
-
-        Args:
-            n: how many.
-            generator: source of randomness.
-            affinity: 1 draws every base with its frequency; larger numbers raise the frequencies to that power (and
-                rescale them), which keeps the sites near the consensus, as the strong ones among real sites are.
-
-        Returns:
-            Codes 0-3, shape (n, width), forward strand.
-        """
-        weights = self.frequencies**affinity
-        borders = np.cumsum(weights / weights.sum(1, keepdims=True), axis=1)[:, :3]
+    def draw(self, n: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+        """Draw ``n`` sites, every base with its frequency: codes 0-3, shape (n, width), forward strand."""
+        borders = np.cumsum(self.frequencies, axis=1)[:, :3]
         draws = generator.random((n, self.width))
-        return (draws[:, :, None] >= borders).sum(2).astype(np.uint8)
+        codes: NDArray[np.uint8] = (draws[:, :, None] >= borders).sum(2).astype(np.uint8)
+        return codes
 
     def scores(self, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Log2 odds of sites against equal base frequencies.
@@ -63,11 +53,16 @@ class Motif:
             (n,) bits; 0.001 is added to each frequency so that no base is impossible.
         """
         odds = np.log2((self.frequencies + 0.001) / (1.004 * 0.25))
-        return odds[np.arange(self.width), codes].sum(1)
+        bits: NDArray[np.float64] = odds[np.arange(self.width), codes].sum(1)
+        return bits
 
-    def reverse_complement(self) -> Motif:
-        """The same sites read on the other strand."""
-        return Motif(self.name, self.source, self.frequencies[::-1, ::-1].copy())
+    def strong(self, affinity: float) -> Motif:
+        """The strong ones among the sites: frequencies raised to the power of ``affinity`` and rescaled.
+
+        1 changes nothing; the larger the number, the nearer the sites are to the consensus.
+        """
+        weights = self.frequencies**affinity
+        return Motif(self.name, self.source, weights / weights.sum(1, keepdims=True))
 
 
 def _motif(name: str, source: str, percent: str) -> Motif:
@@ -172,21 +167,23 @@ _FACTORS = (
 
 FACTORS: Mapping[str, Motif] = MappingProxyType({motif.name: motif for motif in _FACTORS})
 
-# Frequencies of the named base from the alignment of Lisser and Margalit (1993), 300 promoters of E. coli; the rest of each
-# column is shared evenly by the other three.
-_SHARES_35 = {"T1": 69, "T2": 79, "G": 61, "A1": 56, "C": 54, "A2": 54}
-_SHARES_10 = {"T1": 77, "A1": 76, "T2": 60, "A2": 61, "A3": 56, "T3": 82}
+
+def _consensus(name: str, source: str, shares: str) -> Motif:
+    """A motif from bases and the percentage of each, "T69 T79 …"; the other three bases share the rest evenly."""
+    named = shares.split()
+    rows = np.empty((len(named), 4))
+    for position, word in enumerate(named):
+        share = int(word[1:]) / 100
+        rows[position] = (1 - share) / 3
+        rows[position, "ACGT".index(word[0])] = share
+    return Motif(name, source, rows)
 
 
-def _box(name: str, shares: Mapping[str, int]) -> Motif:
-    rows = np.empty((len(shares), 4))
-    for position, (base, percent) in enumerate(shares.items()):
-        rows[position] = (100 - percent) / 300
-        rows[position, "ACGT".index(base[0])] = percent / 100
-    return Motif(name, "Lisser and Margalit 1993", rows)
+BOX_35 = _consensus("-35 box", "Lisser and Margalit 1993", "T69 T79 G61 A56 C54 A54")
+BOX_10 = _consensus("-10 box", "Lisser and Margalit 1993", "T77 A76 T60 A61 A56 T82")
+# TGGCACG, four bases of any kind, TTGCA; GG and GC hardly vary. Shares rounded.
+SIGMA_54 = _consensus(
+    "sigma 54", "after Barrios et al. 1999", "T85 G97 G97 C85 A80 C85 G75 A25 A25 A25 A25 T75 T80 G97 C97 A75"
+)
 
-
-BOX_35 = _box("-35", _SHARES_35)
-BOX_10 = _box("-10", _SHARES_10)
-
-__all__ = ["BOX_10", "BOX_35", "FACTORS", "Motif"]
+__all__ = ["BOX_10", "BOX_35", "FACTORS", "SIGMA_54", "Motif"]

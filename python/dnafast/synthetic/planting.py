@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,14 @@ from dnafast.synthetic.motifs import Motif
 
 @dataclass(frozen=True, eq=False)
 class Sites:
-    """Planted sites, one row each.
+    """Planted sites, one row each, sorted by holder and start.
 
     Attributes:
         row: (S,) int64, the region or sequence that holds the site.
-        motif: (S,) str objects, name of the motif.
-        start: (S,) int64, first base, 0-based, in the coordinates of the holder's owner (contig or sequence).
+        motif: (S,) str objects, name of the motif; "scrambled …" for its letters in random order.
+        start: (S,) int64, first base, 0-based.
         end: (S,) int64, behind the last base.
-        strand: (S,) int8, +1 or -1: the strand on which the motif reads as its matrix says.
+        strand: (S,) int8, +1 or -1: the strand on which the site reads as the motif's matrix says.
     """
 
     row: NDArray[np.int64]
@@ -31,60 +32,84 @@ class Sites:
     def __len__(self) -> int:
         return len(self.row)
 
-    def sorted(self) -> Sites:
-        """By row, then start."""
-        order = np.lexsort((self.start, self.row))
-        return Sites(self.row[order], self.motif[order], self.start[order], self.end[order], self.strand[order])
+    def __getitem__(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Sites:
+        return Sites(self.row[index], self.motif[index], self.start[index], self.end[index], self.strand[index])
+
+    def ordered(self) -> Sites:
+        """Sorted by holder and start."""
+        return self[np.lexsort((self.start, self.row))]
+
+    def of_rows(self, chosen: NDArray[np.bool_]) -> Sites:
+        """The sites of the chosen holders, which are counted anew."""
+        kept = self[chosen[self.row]]
+        return replace(kept, row=(np.cumsum(chosen) - 1)[kept.row])
+
+    def placed(self, begins: NDArray[np.int64], length: int, orientation: NDArray[np.int8]) -> Sites:
+        """The sites after their holders, (n,) windows of ``length``, were turned and put where they begin."""
+        turned = orientation[self.row] < 0
+        start = np.where(turned, length - self.end, self.start) + begins[self.row]
+        return replace(
+            self, start=start, end=start + self.end - self.start, strand=self.strand * orientation[self.row]
+        ).ordered()
 
 
-@dataclass(eq=False)
 class Planter:
     """Writes sites into sequences in place, all on the forward strand.
 
-    Attributes:
+    Args:
         codes: (n, length) codes 0-3.
         generator: source of randomness.
-        affinity: how near to the consensus sites are, see `Motif.draw`.
     """
 
-    codes: NDArray[np.uint8]
-    generator: np.random.Generator
-    affinity: float
-    _planted: list[tuple[NDArray[np.int64], str, NDArray[np.int64], int]] = field(default_factory=list)
-
-    def plant(self, motif: Motif, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> None:
-        """One site of the motif in each of the rows, from these positions on."""
-        sites = motif.draw(len(rows), self.generator, self.affinity)
-        self.codes[rows[:, None], starts[:, None] + np.arange(motif.width)] = sites
-        self._planted.append((rows, motif.name, starts, motif.width))
+    def __init__(self, codes: NDArray[np.uint8], generator: np.random.Generator) -> None:
+        self.codes = codes
+        self.generator = generator
+        self._planted: list[Sites] = []
 
     def anywhere(self, motif: Motif, rows: NDArray[np.int64]) -> None:
         """One site in each of the rows, every position as likely as any other."""
-        starts = self.generator.integers(0, self.codes.shape[1] - motif.width + 1, len(rows))
-        self.plant(motif, rows, starts)
+        self._write(motif.draw(len(rows), self.generator), motif.name, rows, self._anywhere(motif.width, len(rows)))
+
+    def scrambled(self, motif: Motif, rows: NDArray[np.int64]) -> None:
+        """The letters of a site in random order, anywhere in the row: its composition without its meaning."""
+        letters = self.generator.permuted(motif.draw(len(rows), self.generator), axis=1)
+        self._write(letters, f"scrambled {motif.name}", rows, self._anywhere(motif.width, len(rows)))
 
     def pair(self, first: Motif, second: Motif, rows: NDArray[np.int64], gaps: NDArray[np.int64]) -> None:
-        """Two sites with so many bases between them; the whole lies anywhere in the row."""
-        free = self.codes.shape[1] - first.width - second.width - gaps
-        starts = self.generator.integers(0, free + 1)
-        self.plant(first, rows, starts)
-        self.plant(second, rows, starts + first.width + gaps)
+        """Two sites in each of the rows with ``gaps[row]`` bases between them; the whole lies anywhere."""
+        between = gaps[rows]
+        starts = self._anywhere(first.width + between + second.width, len(rows))
+        self._write(first.draw(len(rows), self.generator), first.name, rows, starts)
+        self._write(second.draw(len(rows), self.generator), second.name, rows, starts + first.width + between)
 
     def sites(self) -> Sites:
         """All that was planted, in the coordinates of the rows."""
-        if not self._planted:
-            none = np.empty(0, np.int64)
-            return Sites(none, np.empty(0, object), none, none, np.empty(0, np.int8))
-        row = np.concatenate([rows for rows, _, _, _ in self._planted])
-        start = np.concatenate([starts for _, _, starts, _ in self._planted])
-        width = np.concatenate([np.full(len(rows), width) for rows, _, _, width in self._planted])
-        motif = np.concatenate([np.full(len(rows), name, dtype=object) for rows, name, _, _ in self._planted])
-        return Sites(row, motif, start, start + width, np.ones(len(row), np.int8)).sorted()
+        columns = ("row", "motif", "start", "end", "strand")
+        return Sites(*(np.concatenate([getattr(part, name) for part in self._planted]) for name in columns)).ordered()
+
+    def _anywhere(self, width: int | NDArray[np.int64], n: int) -> NDArray[np.int64]:
+        return self.generator.integers(0, self.codes.shape[1] - width + 1, n)
+
+    def _write(self, sites: NDArray[np.uint8], name: str, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> None:
+        n, width = sites.shape
+        self.codes[rows[:, None], starts[:, None] + np.arange(width)] = sites
+        self._planted.append(
+            Sites(rows, np.full(n, name, dtype=object), starts, starts + width, np.ones(n, dtype=np.int8))
+        )
 
 
-def shares_to_kinds(shares: dict[str, float], n: int, generator: np.random.Generator) -> NDArray[np.object_]:
-    """``n`` kinds in random order, their numbers in the given shares to within one."""
-    names = list(shares)
-    borders = np.round(np.cumsum([0.0, *shares.values()]) / sum(shares.values()) * n).astype(int)
-    kinds = np.repeat(np.array(names, dtype=object), np.diff(borders))
-    return generator.permutation(kinds)
+def kinds_by_share(shares: Mapping[str, float], n: int, generator: np.random.Generator) -> NDArray[np.object_]:
+    """``n`` kinds in random order, each as often as its share says, to within one."""
+    borders = np.round(np.cumsum([0.0, *shares.values()]) * n).astype(int)
+    return generator.permutation(np.repeat(np.array(list(shares), dtype=object), np.diff(borders)))
+
+
+def seeded(seed: int, purpose: str) -> np.random.Generator:
+    """A generator of its own for each seed and purpose.
+
+    Raises:
+        ValueError: the seed is negative.
+    """
+    if seed < 0:
+        raise ValueError(f"seed={seed} must be at least 0")
+    return np.random.default_rng([seed, *purpose.encode()])
