@@ -55,10 +55,12 @@ def test_the_spin_policy_is_set_before_torch_loads_unless_the_user_set_one(envir
 
 
 def test_the_command_line_sets_the_policy_before_torch():
-    code = "import sys, runpy; sys.argv = ['bench', '--version-of-nothing']\n" \
-        "try: runpy.run_module('dnafast.bench', run_name='__main__')\n" \
-        "except SystemExit: pass\n" \
+    code = (
+        "import sys, runpy; sys.argv = ['bench', '--version-of-nothing']\n"
+        "try: runpy.run_module('dnafast.bench', run_name='__main__')\n"
+        "except SystemExit: pass\n"
         "import os; assert 'torch' not in sys.modules; print(os.environ['GOMP_SPINCOUNT'])"
+    )
     clean = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     run = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True)
     assert run.stdout.strip().endswith(threads.SPIN_COUNT)

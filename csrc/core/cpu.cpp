@@ -8,7 +8,7 @@
 namespace dnafast {
 namespace {
 
-constexpr std::array all_sets{InstructionSet::baseline, InstructionSet::avx2};
+constexpr std::array all_sets{InstructionSet::baseline, InstructionSet::avx2, InstructionSet::avx512};
 
 bool supported(InstructionSet set) {
   switch (set) {
@@ -17,6 +17,9 @@ bool supported(InstructionSet set) {
 #if defined(__x86_64__)
     case InstructionSet::avx2:
       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
+    case InstructionSet::avx512:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 #endif
     default:
       return false;
@@ -48,7 +51,7 @@ InstructionSet instruction_set() {
 }
 
 std::string_view name(InstructionSet set) {
-  constexpr std::array<std::string_view, 2> names{"baseline", "avx2"};
+  constexpr std::array<std::string_view, 3> names{"baseline", "avx2", "avx512"};
   return names[static_cast<std::size_t>(set)];
 }
 

@@ -275,6 +275,7 @@ const Kernels& kernels() {
   switch (instruction_set()) {
 #if defined(__x86_64__)
     case InstructionSet::avx2:
+    case InstructionSet::avx512:
       return avx2::table;
 #endif
     default:

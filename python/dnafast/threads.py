@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# Measured: torch's OpenMP threads spin at barriers. On shared cores an endless spin made recurrent nets twenty
-# times slower, passive waiting on quiet cores five times slower; a spin this long kept most of both.
-SPIN_COUNT = "10000"
+# torch's OpenMP threads spin at barriers, of which a recurrent net has several a position. Milliseconds for a training
+# step of an RNN with 64 units on 64 sequences of 81 bases, 2 threads on 2 cores, by GOMP_SPINCOUNT:
+#     spin count             0    300   1000   3000  10000  default
+#     quiet                 38     22      8      8      7        -
+#     beside 3 processes    26     60    101    255    674     7922
+# (1 thread: 11 and 30.) A thousand keeps the speed of quiet cores and bounds the loss on busy ones; where one thread is
+# faster still, `dnafast.bench.plan` finds out and takes one.
+SPIN_COUNT = "1000"
 _POLICY_VARIABLES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
 

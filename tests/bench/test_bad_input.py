@@ -80,7 +80,11 @@ CASES = {
     "BED of two columns": (write("peaks.bed", "chr1\t100\n"), GENOME, ["peaks.bed", "line 1"]),
     "start after end": (write("peaks.bed", "chr1\t1\t9\nchr1\t300\t200\n"), GENOME, ["peaks.bed", "line 2", "300"]),
     "negative start": (write("peaks.bed", "chr1\t-5\t200\n"), GENOME, ["peaks.bed", "line 1", "-5"]),
-    "other contig names": (write("peaks.bed", "1\t500\t700\n2\t500\t700\n"), GENOME, ["'1'", "'chr1'", "--outside drop"]),
+    "other contig names": (
+        write("peaks.bed", "1\t500\t700\n2\t500\t700\n"),
+        GENOME,
+        ["'1'", "'chr1'", "--outside drop"],
+    ),
     "beyond the ends": (write("peaks.bed", "chr1\t900000\t900100\n"), GENOME, ["900000", "60000", "--outside drop"]),
     "no peak left": (write("peaks.bed", "chr1\t0\t20\n"), GENOME, ["no window is left", "edge 1"]),
     "too few peaks for three parts": (write("peaks.bed", "chr1\t500\t700\n"), GENOME, ["part"]),
@@ -91,7 +95,11 @@ CASES = {
     "unequal lengths": (write("pos.fa", ">a\nACGT\n>b\nACGTA\n"), SEQUENCES, ["pos.fa", "line 4", "5"]),
     "classes of different lengths": (write("pos.fa", ">a\nACGT\n>b\nACGT\n"), SEQUENCES, ["neg.fa", "60", "4"]),
     "letters that are no bases": (write("pos.fa", ">a\nAC1T\n"), SEQUENCES, ["pos.fa", "line 2", "1"]),
-    "one class only": (write("t.csv", "sequence,label\n" + f"{sequence(40)},1\n" * 30), ["--table", "{}/t.csv"], ["t.csv"]),
+    "one class only": (
+        write("t.csv", "sequence,label\n" + f"{sequence(40)},1\n" * 30),
+        ["--table", "{}/t.csv"],
+        ["t.csv"],
+    ),
     "three classes": (
         write("t.csv", "sequence,label\n" + "".join(f"{sequence(40, i)},{i % 3}\n" for i in range(30))),
         ["--table", "{}/t.csv"],

@@ -221,6 +221,8 @@ def unique_names(specifications: Iterable[str]) -> list[tuple[str, Path]]:
         if not name or not path:
             raise ValueError(f"--peaks {specification!r} must be FILE or NAME=FILE")
         if name in dict(named):
-            raise ValueError(f"--peaks {specification!r}: the name {name!r} is taken already, give another as NAME=FILE")
+            raise ValueError(
+                f"--peaks {specification!r}: the name {name!r} is taken already, give another as NAME=FILE"
+            )
         named.append((name, Path(path)))
     return named

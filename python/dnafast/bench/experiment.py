@@ -17,9 +17,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import dnafast
 from dnafast import recipes, threads
-from dnafast.bench.contestants import contestants
-from dnafast.bench.datasets import datasets
+from dnafast.bench.contestants import Contestant, contestants
 from dnafast.bench.dataset import Dataset
+from dnafast.bench.datasets import datasets
 from dnafast.bench.measure import Meter, machine
 from dnafast.bench.options import BenchOptions
 from dnafast.bench.plan import Estimate, estimate, most_train
@@ -48,6 +48,8 @@ class Experiment:
     checksums: dict[str, str]
     runs: tuple[Run, ...]
     max_train: int | None
+    torch_threads: dict[str, int]
+    """Threads that each contestant was found to be fastest with, by `_entry`."""
     meter: Meter
     console: Console
 
@@ -61,27 +63,17 @@ class Experiment:
         who = contestants(options.models)
         resources = _resources(options)
         _check_folder(options)
-        recipe = recipes.quick() if options.quick else recipes.demonstration() if options.simulated else recipes.own_data()
+        recipe = _recipe(options)
         meter = Meter(device="cpu")
         prepared = datasets(options, recipe, meter)
         for dataset in prepared:
             console.print(_describe(dataset), soft_wrap=True)
-        config = replace(
-            recipe.train,
-            **{
-                name: value
-                for name, value in (
-                    ("max_epochs", options.epochs),
-                    ("batch_size", options.batch_size),
-                    ("learning_rate", options.learning_rate),
-                )
-                if value is not None
-            },
-        )
 
-        def runs_on(limited: Sequence[Dataset]) -> tuple[Run, ...]:
+        def runs_on(limited: Sequence[Dataset], torch_threads: dict[str, int]) -> tuple[Run, ...]:
             return tuple(
-                Run(dataset, one, seed, config, resources)
+                Run(dataset, one, seed, recipe.train, resources).with_torch_threads(
+                    torch_threads.get(_entry(dataset, one), resources.torch_threads)
+                )
                 for dataset in limited
                 for one in who
                 # A floor is fitted to convergence: it has no seed to vary.
@@ -89,17 +81,31 @@ class Experiment:
             )
 
         limit = options.max_train or (recipes.QUICK_TRAIN if options.quick else None)
+        torch_threads: dict[str, int] = {}
         earlier = _earlier(options)
         if earlier is not None:
-            limit = earlier["max_train"]
+            limit, torch_threads = earlier["max_train"], earlier["torch_threads"]
         elif recipe.timed_steps:
             limited = [dataset.limited(limit) if limit else dataset for dataset in prepared]
-            limit = _planned_limit(options, recipe, runs_on(limited), limit, console)
+            estimates = _estimates(runs_on(limited, {}), recipe.timed_steps, console)
+            torch_threads = {
+                _entry(one.run.dataset, one.run.contestant): one.run.resources.torch_threads for one in estimates
+            }
+            limit = _planned_limit(options, estimates, limit, console)
         if limit is not None:
             prepared = [dataset.limited(limit) for dataset in prepared]
         checksums = {dataset.name: dataset.checksum() for dataset in prepared}
         experiment = cls(
-            options, recipe, resources, tuple(prepared), checksums, runs_on(prepared), limit, meter, console
+            options=options,
+            recipe=recipe,
+            resources=resources,
+            datasets=tuple(prepared),
+            checksums=checksums,
+            runs=runs_on(prepared, torch_threads),
+            max_train=limit,
+            torch_threads=torch_threads,
+            meter=meter,
+            console=console,
         )
         if not options.overwrite:
             experiment._check_earlier_runs()
@@ -177,6 +183,7 @@ class Experiment:
             "recipe": self.recipe,
             "train": self.runs[0].train,
             "max_train": self.max_train,
+            "torch_threads": self.torch_threads,
             "seeds": list(self.options.resolved_seeds),
             "resources": self.resources,
             "machine": machine(),
@@ -214,6 +221,22 @@ class Experiment:
     def _progress(self) -> Progress:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
         return Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True)
+
+
+def _recipe(options: BenchOptions) -> recipes.Recipe:
+    """Sizes and budgets, with what the options change about them."""
+    recipe = recipes.own_data()
+    if options.simulated:
+        recipe = recipes.demonstration()
+    if options.quick:
+        recipe = recipes.quick()
+    changes: dict[str, Any] = {
+        "max_epochs": options.epochs,
+        "batch_size": options.batch_size,
+        "learning_rate": options.learning_rate,
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    return replace(recipe, train=replace(recipe.train, **given))
 
 
 def _resources(options: BenchOptions) -> Resources:
@@ -261,23 +284,38 @@ def _earlier(options: BenchOptions) -> Row | None:
     return None
 
 
-def _planned_limit(
-    options: BenchOptions, recipe: recipes.Recipe, runs: Sequence[Run], limit: int | None, console: Console
-) -> int | None:
-    """Most training windows for which the bench ends within `--max-minutes`; prints the estimate."""
-    timed: dict[tuple[str, Any], Estimate] = {}
+def _entry(dataset: Dataset, contestant: Contestant) -> str:
+    """A contestant on a data set, as a key in config.json."""
+    return f"{dataset.name}/{contestant.name}/{contestant.implementation}"
+
+
+def _estimates(runs: Sequence[Run], timed_steps: int, console: Console) -> list[Estimate]:
+    """How long each run takes at most; seeds of one network are timed once."""
+    timed: dict[str, Estimate] = {}
     estimates = []
     with console.status("timing a few steps of every network"):
         for run in runs:
-            key = (run.dataset.name, run.contestant)
+            key = _entry(run.dataset, run.contestant)
             if key not in timed:
-                timed[key] = estimate(run, recipe.timed_steps)
-            estimates.append(replace(timed[key], run=run))
+                timed[key] = estimate(run, timed_steps)
+            estimates.append(replace(timed[key], run=replace(run, resources=timed[key].run.resources)))
+    return estimates
+
+
+def _planned_limit(
+    options: BenchOptions, estimates: Sequence[Estimate], limit: int | None, console: Console
+) -> int | None:
+    """Most training windows for which the bench ends within `--max-minutes`; prints the estimate."""
     total = sum(one.seconds() for one in estimates)
     if options.plan:
         for one in estimates:
-            console.print(f"  {one.run.id}: at most {one.seconds():.0f} s ({1e3 * one.step_seconds:.1f} ms a step)")
-    console.print(f"{len(runs)} runs, at most {total / 60:.1f} minutes (early stopping may end them sooner).")
+            threads_used = one.run.resources.torch_threads
+            console.print(
+                f"  {one.run.id}: at most {one.seconds():.0f} s "
+                f"({1e3 * one.step_seconds:.1f} ms a step, torch threads: {threads_used})",
+                soft_wrap=True,
+            )
+    console.print(f"{len(estimates)} runs, at most {total / 60:.1f} minutes (early stopping may end them sooner).")
     if not options.max_minutes:
         return limit
     fitting = most_train(estimates, 60 * options.max_minutes)
@@ -302,7 +340,8 @@ def _remove_earlier(out: Path) -> None:
 def _describe(dataset: Dataset) -> str:
     """A data set in one line for each task."""
     strand = "stranded" if dataset.stranded else "both strands"
-    lines = [f"{dataset.name}: {len(dataset.windows):,} sequences of {dataset.windows.length} bases, {strand}; {dataset.split}"]
+    size = f"{len(dataset.windows):,} sequences of {dataset.windows.length} bases"
+    lines = [f"{dataset.name}: {size}, {strand}; {dataset.split}"]
     counts = dataset.part_counts()
     for task in dataset.tasks:
         sizes = ", ".join(

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dnafast.bench.dataset import Dataset, Flow, genome_blocks, unique_names
 from dnafast.bench.measure import Meter
@@ -44,13 +43,28 @@ def _from_genome(options: BenchOptions, genome: Genome, fasta: Path) -> Dataset:
     if len(peaks) > 1 and options.pool:
         peaks = {"pooled": Regions.concatenate(list(peaks.values()))}
     length = options.length or DEFAULT_LENGTH
-    placement = {"max_n": options.max_n, "outside": options.outside, "exclude": excluded, "contigs": contigs}
     if len(peaks) == 1:
         ((_, regions),) = peaks.items()
-        positives = windows(regions, length=length, genome=genome, **placement)
+        positives = windows(
+            regions,
+            length,
+            genome,
+            max_n=options.max_n,
+            outside=options.outside,
+            exclude=excluded,
+            contigs=contigs,
+        )
         labels = np.ones((len(positives), 1), dtype=np.int8)
     else:
-        positives, labels = union_sites(peaks, length=length, genome=genome, **placement)
+        positives, labels = union_sites(
+            peaks,
+            length,
+            genome,
+            max_n=options.max_n,
+            outside=options.outside,
+            exclude=excluded,
+            contigs=contigs,
+        )
     flow.add_all(positives.flow, kind="open")
 
     parts = split(positives, test=options.test or None, valid=options.valid or None, genome=genome)
@@ -151,7 +165,7 @@ def _read_excluded(paths: Sequence[Path], genome: Genome) -> Regions | None:
 
 def _genome_notes(options: BenchOptions, genome: Genome) -> list[str]:
     notes = []
-    foreign = int(genome.report.get("iupac_as_n", 0))
+    foreign = genome.report.get("iupac_as_n")
     if foreign:
         notes.append(f"{foreign:,} IUPAC letters other than ACGT in the genome count as N.")
     if not options.exclude:

@@ -151,6 +151,4 @@ def _split(
     with warnings.catch_warnings():
         # What is odd about the split stands in its warnings, which the report shows.
         warnings.simplefilter("ignore", UserWarning)
-        return split_sequences(
-            letters, coordinates, labels, test=options.test or None, valid=options.valid or None
-        )
+        return split_sequences(letters, coordinates, labels, test=options.test or None, valid=options.valid or None)

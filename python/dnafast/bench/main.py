@@ -10,7 +10,7 @@ from dnafast.bench import options as bench_options
 
 # What a user's input can raise while options are read and data prepared; anything else is our mistake and keeps its
 # traceback.
-_USER_ERRORS = (ValueError, FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)
+_USER_ERRORS = (ValueError, OSError)
 
 
 def main(arguments: list[str] | None = None, program: str = "python -m dnafast.bench") -> int:
@@ -43,12 +43,14 @@ def main(arguments: list[str] | None = None, program: str = "python -m dnafast.b
 def _fail(error: Exception) -> int:
     """Print a user's mistake as one sentence."""
     message = str(error)
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        message = f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        message = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     print(f"dnafast: {message}", file=sys.stderr)
     return 2
 
 
 def _interrupted(program: str) -> int:
-    print(f"\ndnafast: stopped; finished runs are kept, and '{program}' with the same options goes on.", file=sys.stderr)
+    print(
+        f"\ndnafast: stopped; finished runs are kept, and '{program}' with the same options goes on.", file=sys.stderr
+    )
     return 130

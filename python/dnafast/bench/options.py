@@ -47,7 +47,9 @@ class BenchOptions:
     """Closed windows for each open one, in training, validation and test alike."""
     exclude: Annotated[tuple[Path, ...], _unset("none", "FILE ...")] = ()
     """BED files of regions to keep out of both classes, such as the ENCODE blacklist."""
-    contigs: Annotated[tuple[str, ...], _unset("all but alternative, random, unplaced, decoy, M and Y", "NAME ...")] = ()
+    contigs: Annotated[
+        tuple[str, ...], _unset("all but alternative, random, unplaced, decoy, M and Y", "NAME ...")
+    ] = ()
     """Contigs to use."""
     outside: Literal["error", "drop"] = "error"
     """When half of a peak file or more lies on contigs the genome lacks, or past an end: stop, or take what is left."""

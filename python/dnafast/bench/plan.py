@@ -17,9 +17,13 @@ _SCORING_BATCH = 256
 _SECONDS_BESIDE = 1.0
 
 
+# A second thread must bring this much to be taken: it is lost, and more, when a neighbour comes.
+_WORTH_A_THREAD = 1.15
+
+
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds that a run takes at most: early stopping may end it sooner."""
+    """Seconds that a run takes at most (early stopping may end it sooner), with the threads that were fastest."""
 
     run: Run
     step_seconds: float
@@ -30,7 +34,7 @@ class Estimate:
         """Longest duration with `n_train` training sequences (all there are by default)."""
         data, config = self.run.dataset, self.run.train
         n_train = len(data.rows("train")) if n_train is None else n_train
-        steps_per_epoch = -(-n_train // config.batch_size)
+        steps_per_epoch = max(1, n_train // config.batch_size)
         budget = config.budget(steps_per_epoch)
         evaluations = -(-budget // (config.evaluate_every or steps_per_epoch))
         strands = 1 if data.stranded else 2
@@ -39,9 +43,21 @@ class Estimate:
 
 
 def estimate(run: Run, timed_steps: int) -> Estimate:
-    """Time a few training steps and a forward pass of a network; the floors are taken to cost nothing."""
+    """Time a few training steps and a forward pass of a network, with one thread and with all that may be used.
+
+    Recurrent networks of usual size gain little from a second thread and lose much by it beside a busy process; which
+    it is here, only a measurement tells. The floors are taken to cost nothing.
+    """
     if run.contestant.is_floor:
         return Estimate(run, 0.0, 0.0)
+    single = _timed(run.with_torch_threads(1), timed_steps)
+    if run.resources.torch_threads == 1 or run.resources.device != "cpu":
+        return single
+    several = _timed(run, timed_steps)
+    return several if several.step_seconds * _WORTH_A_THREAD < single.step_seconds else single
+
+
+def _timed(run: Run, timed_steps: int) -> Estimate:
     torch.set_num_threads(run.resources.torch_threads)
     device = run.resources.device
     model = run.build().to(device)
@@ -62,8 +78,8 @@ def estimate(run: Run, timed_steps: int) -> Estimate:
     step()
     step_seconds = _seconds(step, timed_steps, device)
     model.eval()
-    score()
-    return Estimate(run, step_seconds, _seconds(score, 1, device) / min(_SCORING_BATCH, len(batch.x)))
+    scoring_seconds = _seconds(score, 1, device) / min(_SCORING_BATCH, len(batch.x))
+    return Estimate(run, step_seconds, scoring_seconds)
 
 
 def most_train(estimates: Sequence[Estimate], seconds: float) -> int | None:

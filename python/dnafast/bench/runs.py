@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,10 @@ class Run:
         """Name of the run and of its folder."""
         return run_id(self.dataset.name, self.contestant.name, self.contestant.implementation, self.seed)
 
+    def with_torch_threads(self, threads: int) -> Run:
+        """The same run with so many threads for torch."""
+        return replace(self, resources=replace(self.resources, torch_threads=threads))
+
     def build(self) -> Network:
         """The network with the fresh weights of this run's seed."""
         torch.manual_seed(self.seed)
@@ -94,6 +98,8 @@ class Run:
             reverse_complement=strand,
             device=self.resources.device,
             pin=self.resources.device.startswith("cuda"),
+            # A last batch of one sequence would leave batch normalisation nothing to normalise.
+            drop_last=shuffle and len(rows) > self.train.batch_size,
             threads=self.resources.data_threads,
         )
 
@@ -161,9 +167,7 @@ def failed(run: Run, error: Exception) -> Outcome:
     return Outcome(rows, [])
 
 
-def _execute_network(
-    run: Run, folder: Path, draws: int, progress: Callable[[Progress], None] | None
-) -> Outcome:
+def _execute_network(run: Run, folder: Path, draws: int, progress: Callable[[Progress], None] | None) -> Outcome:
     dataset, device = run.dataset, run.resources.device
     with Memory() as memory, GpuMonitor(device) as gpu:
         model = run.build()
@@ -245,13 +249,14 @@ def _execute_floor(run: Run, folder: Path, draws: int) -> Outcome:
             with meter.phase("latency"):
                 probabilities(codes["test"][:1])
     timed = {row["phase"]: row for row in meter.rows()}
+    scored = len(codes["valid"]) + len(codes["test"])
     common: Row = {
         **run.base_row(),
         "encoding": encoding_name(BaseCodes()),
         "training_state": "converged",
         "n_parameters": sum(floor.n_parameters for floor in fitted),
         "train_seconds": timed["fit"]["wall_seconds"],
-        "predict_sequences_per_second": (len(codes["valid"]) + len(codes["test"])) / timed["evaluation"]["wall_seconds"],
+        "predict_sequences_per_second": scored / timed["evaluation"]["wall_seconds"],
         "latency_ms": 1e3 * timed["latency"]["wall_seconds"] / timed["latency"]["calls"],
         "peak_rss_bytes": memory.peak_rss_bytes,
     }

@@ -51,16 +51,20 @@ def _open_regions(options: BenchOptions, recipe: Recipe, meter: Meter) -> Datase
                 seed=PARTS.index(part),
                 threads=options.threads,
             )
-            rows = [("peak", opened, 1), ("decoy", closed, 0), ("gc", background, 0)]
-            for source, table, label in rows:
-                flow.add("used", len(table), {"peak": "open", "decoy": "closed, decoy", "gc": "closed, background"}[source], part)
-                tables.append(table)
-                labels += [label] * len(table)
-                names += [part] * len(table)
-                sources += [source] * len(table)
+            kinds = (
+                ("peak", "open", opened),
+                ("decoy", "closed, decoy", closed),
+                ("gc", "closed, background", background),
+            )
+            for source, kind, rows in kinds:
+                flow.add("used", len(rows), kind, part)
+                tables.append(rows)
+                labels += [int(source == "peak")] * len(rows)
+                names += [part] * len(rows)
+                sources += [source] * len(rows)
         table = Windows.concatenate(tables)
-        part = np.array(names, dtype=object)
-        group, block = genome_blocks(table, part == "test")
+        part_column = np.array(names, dtype=object)
+        group, block = genome_blocks(table, part_column == "test")
     return Dataset(
         name="simulated_open_regions",
         kind="genome",
@@ -68,7 +72,7 @@ def _open_regions(options: BenchOptions, recipe: Recipe, meter: Meter) -> Datase
         windows=table,
         labels=np.array(labels, dtype=np.int8)[:, None],
         tasks=("simulated open regions",),
-        part=part,
+        part=part_column,
         group=group,
         source=np.array(sources, dtype=object),
         stranded=False,
