@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from dnafast import synthetic
 from dnafast.train import TrainConfig
 
 
@@ -25,18 +26,21 @@ class Recipe:
 
 def own_data() -> Recipe:
     """For a user's data: trained until validation says stop, within twenty passes."""
-    return Recipe("own data", TrainConfig(max_epochs=20, patience=4), 0, 0, timed_steps=2)
+    return Recipe("own data", TrainConfig(max_epochs=20, patience=5), 0, 0, timed_steps=2)
 
 
 def demonstration() -> Recipe:
     """Simulated data in about five minutes on two cores."""
-    return Recipe("demonstration", TrainConfig(max_epochs=12, patience=12), 6000, 2000, timed_steps=1)
+    # Every network gets the same steps: enough for gated recurrent ones to learn what a single site says.
+    train = TrainConfig(max_steps=400, max_epochs=100, evaluate_every=50, patience=8, learning_rate=3e-3)
+    return Recipe("demonstration", train, synthetic.POSITIVES, synthetic.PROMOTERS // 2, timed_steps=1)
 
 
 def quick() -> Recipe:
     """Smoke test: everything runs once, the figures mean nothing."""
-    train = replace(demonstration().train, max_epochs=1)
-    return Recipe("quick", train, 400, 200, timed_steps=0, bootstrap_draws=100)
+    train = replace(demonstration().train, max_steps=None, evaluate_every=None, max_epochs=1)
+    sizes = synthetic.QUICK_POSITIVES, synthetic.QUICK_PROMOTERS // 2
+    return Recipe("quick", train, *sizes, timed_steps=0, bootstrap_draws=100)
 
 
 QUICK_TRAIN = 256

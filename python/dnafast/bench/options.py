@@ -39,7 +39,7 @@ class BenchOptions:
     """CSV or TSV with columns sequence, label and, optionally, split; with --fasta, a dataset.bed.gz of a bench."""
 
     # -- from peaks to windows ---------------------------------------------------------------------------------------
-    length: Annotated[int | None, _unset("600; simulated data: 200", "BASES")] = None
+    length: Annotated[int | None, _unset("600; simulated data: 120", "BASES")] = None
     """Length of the windows around the summits."""
     sample: Literal["gc", "random"] = "gc"
     """How closed windows are drawn: gc matches the GC distribution of the open ones, random takes any."""
@@ -71,11 +71,11 @@ class BenchOptions:
     """Networks and floors to compare, such as lstm, deepbind:native or kmer_logistic."""
     seeds: Annotated[tuple[int, ...], _unset("1", "N ...")] = (1,)
     """How many seeds (one number), or the very seeds (two or more numbers)."""
-    epochs: Annotated[int | None, _unset("20; simulated data: 12", "N")] = None
+    epochs: Annotated[int | None, _unset("20; simulated data: 400 steps", "N")] = None
     """Longest training, in passes over the training part; early stopping may end it sooner."""
     batch_size: Annotated[int | None, _unset("64", "N")] = None
     """Windows in a step."""
-    learning_rate: Annotated[float | None, _unset("0.001", "RATE")] = None
+    learning_rate: Annotated[float | None, _unset("0.001; simulated data: 0.003", "RATE")] = None
     """Largest learning rate of the schedule, for every network alike."""
     max_minutes: float = 60.0
     """Bound on the whole bench, kept by training on fewer windows where the estimate is longer; 0: no bound."""

@@ -84,7 +84,7 @@ def _open_regions(options: BenchOptions, recipe: Recipe, meter: Meter) -> Datase
 
 
 def _promoters(options: BenchOptions, recipe: Recipe, meter: Meter) -> Dataset:
-    made = simulate_promoters(_SEED, n=recipe.promoters)
+    made = simulate_promoters(_SEED, n=2 * recipe.promoters)
     flow = Flow()
     for kind in dict.fromkeys(made.kinds):
         flow.add("read", int((made.kinds == kind).sum()), kind)
