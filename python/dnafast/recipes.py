@@ -25,8 +25,11 @@ class Recipe:
 
 
 def own_data() -> Recipe:
-    """For a user's data: trained until validation says stop, within twenty passes."""
-    return Recipe("own data", TrainConfig(max_epochs=20, patience=5), 0, 0, timed_steps=2)
+    """For a user's data: trained until validation says stop, within thirty passes."""
+    # A constant learning rate, since early stopping is to say when a network has learnt what it can: where the rate falls
+    # to nothing over the budget, every loss levels off, that of a network that is not done as well.
+    train = TrainConfig(max_epochs=30, patience=5, schedule="constant")
+    return Recipe("own data", train, 0, 0, timed_steps=2)
 
 
 def demonstration() -> Recipe:

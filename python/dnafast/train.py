@@ -100,8 +100,8 @@ class TrainConfig:
     """Stop after this many evaluations in a row without a lower validation log loss. They are counted only once the
     model has been better than chance: a slow starter may use the whole budget."""
     tolerance: float = 0.02
-    """A run whose budget ended has converged if the last quarter of its steps brought less than this share of all that
-    it gained in validation log loss over the best constant."""
+    """A run at a constant learning rate whose budget ended has converged if the last quarter of its steps brought less
+    than this share of all that it gained in validation log loss over the best constant."""
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_epochs", "patience"):
@@ -186,8 +186,9 @@ def train(
 
     - ``at_chance`` if even the best weights predict the validation part no better than chance
       (`dnafast.metrics.at_chance`: neither its log loss nor its AUROC by three standard errors);
-    - else ``converged`` if patience ended the run, or if in the last quarter of the steps taken the lowest validation
-      log loss fell by at most ``config.tolerance`` of (log loss of the best constant - lowest validation log loss);
+    - else ``converged`` if patience ended the run; or, where the learning rate stays constant, if in the last quarter of
+      the steps taken the lowest validation log loss fell by at most ``config.tolerance`` of (log loss of the best constant
+      - lowest validation log loss); or, where it falls, if that lowest loss came before the last quarter;
     - else ``budget_ended``.
 
     Args:
@@ -344,6 +345,9 @@ class _Run:
         return "budget_ended"
 
     def _levelled_off(self) -> bool:
+        if self.config.schedule != "constant":
+            # Every loss levels off where the learning rate goes to nothing: that it got worse again is a sign, not that.
+            return self.best.step <= 0.75 * self.step
         before = [row["valid_loss"] for row in self.history if row["step"] <= 0.75 * self.step]
         if not before:
             return False
