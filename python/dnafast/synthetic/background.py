@@ -78,4 +78,5 @@ def isochores(n_blocks: int, generator: np.random.Generator, persistence: float 
 def human_tables(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Dinucleotide tables (n, 4, 4) between the GC-poor and the GC-rich human one, by weights (n,) from 0 to 1."""
     share = weights[:, None, None]
-    return (1 - share) * HUMAN_GC_POOR + share * HUMAN_GC_RICH
+    tables: NDArray[np.float64] = (1 - share) * HUMAN_GC_POOR + share * HUMAN_GC_RICH
+    return tables

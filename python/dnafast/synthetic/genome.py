@@ -16,12 +16,12 @@ content drifts along the contig as isochores do. Open and closed regions share i
 - ``scrambled``: the letters of a CTCF site in random order.
 
 So a linear model of G+C content or of short words sees little: only CTCF, and that there is more than background. One
-site is within the reach of any network that finds motifs. To tell a pair from the same two sites swapped, a network must
-relate what lies 30 to 60 bases apart, beyond a filter of 24 bases and the reach of a maximum over all positions.
+site is within the reach of any network that finds motifs. To tell a pair from the same two sites swapped, a network
+must relate what lies 30 to 60 bases apart, beyond a filter of 24 bases and the reach of a maximum over all positions.
 
 **Strength.** Sites are drawn from the base frequencies of their JASPAR matrices, raised to powers (`Motif.strong`;
-`ANCHOR_AFFINITY` for CTCF, `PAIR_AFFINITY` for the others) so that they are as clear as strong sites are: a demonstration
-is to end within minutes.
+`ANCHOR_AFFINITY` for CTCF, `PAIR_AFFINITY` for the others) so that they are as clear as strong sites are: a
+demonstration is to end within minutes.
 """
 
 from __future__ import annotations

@@ -35,16 +35,16 @@ from dnafast.synthetic.motifs import BOX_10, BOX_35, SIGMA_54
 from dnafast.synthetic.planting import Planter, Sites, kinds_by_share, seeded
 
 PROMOTER_LENGTH = 81
-PROMOTERS = 6000
+PROMOTERS = 4000
 """Sequences of the demonstration, half of them promoters."""
 QUICK_PROMOTERS = 600
 """The same for a smoke test."""
 
-PROMOTER_SHARES = MappingProxyType({"sigma 54": 0.35, "sigma 70": 0.65})
-NEGATIVE_SHARES = MappingProxyType({"empty": 0.2, "scrambled": 0.2, "spacing": 0.2, "swapped": 0.2, "twice": 0.2})
+PROMOTER_SHARES = MappingProxyType({"sigma 54": 0.4, "sigma 70": 0.6})
+NEGATIVE_SHARES = MappingProxyType({"empty": 0.3, "scrambled": 0.15, "spacing": 0.2, "swapped": 0.2, "twice": 0.15})
 SPACERS = MappingProxyType({16: 0.25, 17: 0.5, 18: 0.25})
 WRONG_SPACERS = (8, 9, 10, 11, 12, 22, 23, 24, 25, 26)
-BOX_AFFINITY, SIGMA_54_AFFINITY = 5.0, 1.25
+BOX_AFFINITY, SIGMA_54_AFFINITY = 5.0, 1.5
 
 
 @dataclass(frozen=True, eq=False)
