@@ -26,8 +26,8 @@ class Recipe:
 
 def own_data() -> Recipe:
     """For a user's data: trained until validation says stop, within thirty passes."""
-    # A constant learning rate, since early stopping is to say when a network has learnt what it can: where the rate falls
-    # to nothing over the budget, every loss levels off, that of a network that is not done as well.
+    # At a constant learning rate early stopping says when a network has learnt what it can. Where the rate falls to
+    # nothing over the budget, every loss levels off, that of a network that is not done as well.
     train = TrainConfig(max_epochs=30, patience=5, schedule="constant")
     return Recipe("own data", train, 0, 0, timed_steps=2)
 
@@ -35,7 +35,15 @@ def own_data() -> Recipe:
 def demonstration() -> Recipe:
     """Simulated data in about five minutes on two cores."""
     # Every network gets the same steps: enough for gated recurrent ones to learn what a single site says.
-    train = TrainConfig(max_steps=400, max_epochs=100, evaluate_every=50, patience=8, learning_rate=3e-3)
+    train = TrainConfig(
+        batch_size=48,
+        max_steps=300,
+        max_epochs=100,
+        evaluate_every=30,
+        patience=4,
+        learning_rate=3e-3,
+        schedule="constant",
+    )
     return Recipe("demonstration", train, synthetic.POSITIVES, synthetic.PROMOTERS // 2, timed_steps=1)
 
 

@@ -186,9 +186,9 @@ def train(
 
     - ``at_chance`` if even the best weights predict the validation part no better than chance
       (`dnafast.metrics.at_chance`: neither its log loss nor its AUROC by three standard errors);
-    - else ``converged`` if patience ended the run; or, where the learning rate stays constant, if in the last quarter of
-      the steps taken the lowest validation log loss fell by at most ``config.tolerance`` of (log loss of the best constant
-      - lowest validation log loss); or, where it falls, if that lowest loss came before the last quarter;
+    - else ``converged`` if patience ended the run; or, where the learning rate stays constant, if in the last quarter
+      of the steps taken the lowest validation log loss fell by at most ``config.tolerance`` of (log loss of the best
+      constant - lowest validation log loss); or, where it falls, if that lowest loss came before the last quarter;
     - else ``budget_ended``.
 
     Args:
@@ -346,7 +346,7 @@ class _Run:
 
     def _levelled_off(self) -> bool:
         if self.config.schedule != "constant":
-            # Every loss levels off where the learning rate goes to nothing: that it got worse again is a sign, not that.
+            # Every loss levels off where the learning rate goes to nothing; that it got worse again is a sign.
             return self.best.step <= 0.75 * self.step
         before = [row["valid_loss"] for row in self.history if row["step"] <= 0.75 * self.step]
         if not before:

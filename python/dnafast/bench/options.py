@@ -71,9 +71,9 @@ class BenchOptions:
     """Networks and floors to compare, such as lstm, deepbind:native or kmer_logistic."""
     seeds: Annotated[tuple[int, ...], _unset("1", "N ...")] = (1,)
     """How many seeds (one number), or the very seeds (two or more numbers)."""
-    epochs: Annotated[int | None, _unset("30; simulated data: 400 steps", "N")] = None
+    epochs: Annotated[int | None, _unset("30; simulated data: 300 steps", "N")] = None
     """Longest training, in passes over the training part; early stopping may end it sooner."""
-    batch_size: Annotated[int | None, _unset("64", "N")] = None
+    batch_size: Annotated[int | None, _unset("64; simulated data: 48", "N")] = None
     """Windows in a step."""
     learning_rate: Annotated[float | None, _unset("0.001; simulated data: 0.003", "RATE")] = None
     """Largest learning rate of the schedule, for every network alike."""
