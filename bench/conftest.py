@@ -1,4 +1,4 @@
-"""Data for the benchmarks. Run: pytest bench/bench_<word>.py -o addopts= --benchmark-only
+"""Data for the benchmarks. Run: pytest bench/bench_<word>.py --benchmark-only
 
 Each group holds one job: ours at 1 and 2 threads and the rivals; all assert the same answer as they are timed.
 """
