@@ -47,9 +47,9 @@ def demonstration() -> Recipe:
     return Recipe("demonstration", train, synthetic.POSITIVES, synthetic.PROMOTERS // 2, timed_steps=1)
 
 
-def quick() -> Recipe:
-    """Smoke test: everything runs once, the figures mean nothing."""
-    train = replace(demonstration().train, max_steps=None, evaluate_every=None, max_epochs=1)
+def quick(recipe: Recipe) -> Recipe:
+    """Smoke test of a recipe: everything runs once, the figures mean nothing."""
+    train = replace(recipe.train, max_steps=None, evaluate_every=None, max_epochs=1)
     sizes = synthetic.QUICK_POSITIVES, synthetic.QUICK_PROMOTERS // 2
     return Recipe("quick", train, *sizes, timed_steps=0, bootstrap_draws=100)
 

@@ -25,6 +25,7 @@ RECORD_NAME = "record.json"
 """Name of the record within a run's folder."""
 
 _DIGEST_BYTES = 16
+_LONGEST_NAME = 120
 _SAFE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -201,9 +202,9 @@ def run_id(dataset: str, model: str, implementation: str, seed: int, fold: int |
     if fold is not None:
         words.append(f"fold{fold}")
     name = "-".join(words)
-    if _SAFE_NAME.fullmatch(name) and not name.startswith("."):
+    if _SAFE_NAME.fullmatch(name) and not name.startswith(".") and len(name) <= _LONGEST_NAME:
         return name
-    return f"{re.sub(r'[^A-Za-z0-9._-]', '_', name).lstrip('.')}-{checksum(name)[:8]}"
+    return f"{re.sub(r'[^A-Za-z0-9._-]', '_', name).lstrip('.')[:_LONGEST_NAME]}-{checksum(name)[:8]}"
 
 
 @dataclass(frozen=True)

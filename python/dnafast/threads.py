@@ -61,6 +61,12 @@ def resolve_threads(threads: int | None, least: int = 1) -> int:
     return threads
 
 
+def limit(threads: int | None) -> None:
+    """Let this process's data path use so many threads wherever no other number is given; None changes nothing."""
+    if threads is not None:
+        os.environ["DNAFAST_THREADS"] = str(resolve_threads(threads))
+
+
 def shares(threads: int | None) -> tuple[int, int]:
     """Threads for the data path and for torch, together no more than may be used.
 

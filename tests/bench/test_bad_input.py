@@ -66,6 +66,7 @@ def other_results(files: Path) -> None:
 
 
 BED = "{}/peaks.bed"
+PARTS = list(enumerate(["train", "valid", "test"] * 10))
 CASES = {
     "no such genome": (good, changed(GENOME, "--fasta", "{}/none.fa"), ["none.fa"]),
     "no such peaks": (good, changed(GENOME, "--peaks", "{}/none.bed"), ["none.bed"]),
@@ -120,6 +121,20 @@ CASES = {
     "genome without peaks": (good, ["--fasta", "{}/genome.fa"], ["--peaks"]),
     "positives alone": (good, ["--positives", "{}/pos.fa"], ["--negatives"]),
     "two kinds of data": (good, [*GENOME, *SEQUENCES], ["--peaks", "--positives"]),
+    "an option of peaks with sequences": (good, changed(SEQUENCES, "--ratio", "7"), ["--ratio", "no effect"]),
+    "an option of peaks with simulated data": (good, ["--exclude", "{}/peaks.bed"], ["--exclude", "no effect"]),
+    "a split asked for where the table has one": (
+        write("t.csv", "sequence,label,split\n" + "".join(f"{sequence(40, i)},{i % 2},{p}\n" for i, p in PARTS)),
+        ["--table", "{}/t.csv", "--test", "chr1"],
+        ["--test", "split column"],
+    ),
+    "a blacklist with other contig names": (
+        write("black.bed", "1\t0\t500\n"),
+        changed(GENOME, "--exclude", "{}/black.bed"),
+        ["black.bed", "'1'", "'chr1'"],
+    ),
+    "a seed taken for a number of seeds": (good, changed(SEQUENCES, "--seeds", "20240101"), ["20240101", "very seeds"]),
+    "minutes that are no number": (good, changed(SEQUENCES, "--max-minutes", "nan"), ["--max-minutes nan"]),
     "output is a file": (file_as_folder, changed(SEQUENCES, "--out", "{}/taken"), ["taken", "not a folder"]),
     "output below a file": (file_as_folder, changed(SEQUENCES, "--out", "{}/taken/out"), ["taken", "not a folder"]),
     "output is somebody's folder": (other_results, changed(SEQUENCES, "--out", "{}/photos"), ["photos", "other files"]),

@@ -155,11 +155,47 @@ def test_other_settings_in_the_same_folder_are_refused(finished, genome_files, c
     assert (finished / "report.html").exists()
 
 
+def test_runs_with_other_budgets_never_share_a_table(finished, genome_files, capsys):
+    arguments = genome_arguments(genome_files, finished)[: -len(MODELS)]
+    assert main([*arguments, "--models", "lstm", "--epochs", "2"]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    renamed = [argument.replace("second=", "other=") for argument in arguments]
+    assert main([*renamed, "--models", "lstm"]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_more_networks_join_those_that_are_done(finished, genome_files):
+    arguments = genome_arguments(genome_files, finished)[: -len(MODELS)]
+    assert main([*arguments, "--models", "kmer_logistic"]) == 0
+    models = {row["model"] for row in rows(finished / "runs.csv")}
+    assert models == {"gc_logistic", "rnn", "deepbind", "kmer_logistic"}
+
+
+def test_the_recorded_command_can_be_run_again(finished):
+    command = json.loads((finished / "config.json").read_text())["command"]
+    assert command[:3] == ["python", "-m", "dnafast.bench"]
+    assert "--quick" in command
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_quick_simulation_prepares_whatever_the_draw(seed, monkeypatch):
+    from dnafast import recipes
+    from dnafast.bench import simulated
+    from dnafast.bench.measure import Meter
+    from dnafast.bench.options import BenchOptions
+
+    monkeypatch.setattr(simulated, "_SEED", seed)
+    recipe = recipes.quick(recipes.demonstration())
+    for dataset in simulated.simulated(BenchOptions(), recipe, Meter()):
+        for row in dataset.check().part_counts():
+            assert row["positives"] == row["negatives"] > 0
+
+
 def test_the_table_of_windows_runs_exactly_these_again(finished, genome_files, tmp_path):
     out = tmp_path / "again"
     data = ["--fasta", str(genome_files / "genome.fa"), "--table", str(finished / "dataset.bed.gz")]
     assert main([*data, "--quick", "--out", str(out), *MODELS]) == 0
-    was, now = (rows(folder / "runs.csv") for folder in (finished, out))
+    was, now = ([row for row in rows(of / "runs.csv") if row["model"] in MODELS] for of in (finished, out))
     assert [row["task"] for row in now] == [row["task"] for row in was]
     for name in ("auroc", "auprc", "log_loss", "n_train", "n_test"):
         assert [row[name] for row in now] == [row[name] for row in was], name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from dnafast.windowing import Windows
 # Bootstrap draws whole stretches of the genome, since neighbouring windows are not independent (1 Mb as in design);
 # with fewer blocks than this in the test part an interval means little, so blocks are made smaller.
 BLOCK_BASES = 1_000_000
+_FEWEST_TO_SCORE = 30
 FEWEST_BLOCKS = 20
 
 
@@ -39,6 +39,15 @@ class Flow:
         """Count several steps at once."""
         for step, count in counts.items():
             self.add(step, count, kind, part)
+
+    def lines(self) -> list[str]:
+        """What was left out before the parts were made, one line for each class."""
+        whole = [row for row in self.rows if row["part"] == "" and row["count"]]
+        kinds = dict.fromkeys(str(row["class"]) for row in whole)
+        return [
+            f"{kind}: " + ", ".join(f"{row['step']} {row['count']:,}" for row in whole if row["class"] == kind)
+            for kind in kinds
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +99,14 @@ class Dataset:
         parts = np.array([PARTS.index(part) for part in self.part], dtype=np.int8)
         return checksum(codes, self.windows.strand, self.labels, parts, self.group)
 
-    def limited(self, most_train: int, seed: int = 0) -> Dataset:
-        """The same data with at most `most_train` training rows, drawn at random; other parts stay whole."""
+    def limited(self, most_train: int | None, seed: int = 0) -> Dataset:
+        """The same data with at most `most_train` training rows, drawn at random; other parts stay whole.
+
+        Raises:
+            ValueError: so few that a class is missing.
+        """
         train = self.rows("train")
-        if len(train) <= most_train:
+        if most_train is None or len(train) <= most_train:
             return self
         kept_train = np.random.default_rng(seed).choice(train, size=most_train, replace=False)
         kept = np.sort(np.concatenate([kept_train, np.flatnonzero(self.part != "train")]))
@@ -106,7 +119,7 @@ class Dataset:
             group=self.group[kept],
             source=self.source[kept],
             notes=(*self.notes, note),
-        )
+        ).check()
 
     def part_counts(self) -> list[dict[str, object]]:
         """Positives, negatives and unlabelled rows of each task in each part."""
@@ -126,7 +139,7 @@ class Dataset:
         return counts
 
     def check(self) -> Dataset:
-        """Refuse data on which nothing can be learnt or scored.
+        """Refuse data on which nothing can be learnt or scored; the same data, warnings about small test parts added.
 
         Raises:
             ValueError: a part is empty, or has one class only.
@@ -139,7 +152,13 @@ class Dataset:
                     f"({row['positives']} positives, {row['negatives']} negatives): both classes are needed in "
                     "training, validation and test"
                 )
-        return self
+        small = [
+            f"The test part of {row['task']} has {row['positives']} positives and {row['negatives']} negatives: "
+            "too few for its figures to say much."
+            for row in self.part_counts()
+            if row["part"] == "test" and min(int(str(row["positives"])), int(str(row["negatives"]))) < _FEWEST_TO_SCORE
+        ]
+        return replace(self, warnings=tuple(dict.fromkeys((*self.warnings, *small))))
 
     def as_json(self) -> dict[str, object]:
         """What the report needs to know about the data."""
@@ -161,8 +180,11 @@ class Dataset:
         """Write every row, so that `--table` can run exactly these again.
 
         Windows of a genome become ``dataset.bed.gz`` (tab-separated with a header line), sequences
-        ``dataset.csv.gz``. Returns the path.
+        ``dataset.csv.gz``; a simulated genome is written as ``genome.fa.gz``. Returns the path of the table.
         """
+        if self.simulated and self.kind == "genome":
+            records = (f">{name}\n{self.genome.fetch(name, 0, size)}\n" for name, size in self.genome.contigs.items())
+            write_bytes(folder / "genome.fa.gz", _compressed("".join(records)))
         windows = self.windows
         columns: dict[str, object] = {}
         if self.kind == "genome":
@@ -180,13 +202,13 @@ class Dataset:
         else:
             columns |= {f"label_{task}": self.labels[:, column] for column, task in enumerate(self.tasks)}
         separator, name = ("\t", "dataset.bed.gz") if self.kind == "genome" else (",", "dataset.csv.gz")
-        text = pd.DataFrame(columns).to_csv(index=False, sep=separator)
-        buffer = io.BytesIO()
-        # No time stamp, so that the same data give the same bytes.
-        with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as stream:
-            stream.write(text.encode())
-        write_bytes(folder / name, buffer.getvalue())
+        write_bytes(folder / name, _compressed(pd.DataFrame(columns).to_csv(index=False, sep=separator)))
         return folder / name
+
+
+def _compressed(text: str) -> bytes:
+    """Gzip without a time stamp, so that the same data give the same bytes."""
+    return gzip.compress(text.encode(), mtime=0)
 
 
 def genome_blocks(windows: Windows, test: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:

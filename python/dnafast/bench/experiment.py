@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,19 +15,21 @@ from dnafast import recipes, threads
 from dnafast.bench.contestants import Contestant, contestants
 from dnafast.bench.dataset import Dataset
 from dnafast.bench.datasets import datasets
+from dnafast.bench.folder import (
+    check_finished_runs,
+    check_folder,
+    earlier_decisions,
+    outcomes_of_others,
+    remove_earlier,
+)
 from dnafast.bench.measure import Meter, machine
 from dnafast.bench.options import BenchOptions
 from dnafast.bench.plan import Estimate, estimate, most_train
 from dnafast.bench.runs import PHASE_COLUMNS, RUN_COLUMNS, Outcome, Resources, Row, Run, execute, failed
-from dnafast.records import RECORD_NAME, Record, check_writable_folder, finished_run, plain, write_csv, write_json
+from dnafast.records import Record, finished_run, plain, write_csv, write_json
 from dnafast.report import terminal_table, write_report
 from dnafast.train import DivergedError
 
-# What a bench leaves in its folder; --overwrite removes these and nothing else.
-_FILES = (
-    *("report.html", "summary.md", "summary.json", "runs.csv", "phases.csv", "config.json", "data.json"),
-    *("dataset.bed.gz", "dataset.csv.gz"),
-)
 # What can go wrong inside one run without making the others pointless: torch's errors are RuntimeErrors.
 _RUN_ERRORS = (RuntimeError, ValueError, MemoryError, DivergedError)
 
@@ -52,9 +49,11 @@ class Experiment:
     """Threads that each contestant was found to be fastest with, by `_entry`."""
     meter: Meter
     console: Console
+    arguments: tuple[str, ...]
+    """The command line, to be run again."""
 
     @classmethod
-    def prepare(cls, options: BenchOptions, console: Console) -> Experiment:
+    def prepare(cls, options: BenchOptions, console: Console, arguments: Sequence[str] = ()) -> Experiment:
         """Read the data, decide on the runs and show the plan; writes nothing.
 
         Raises:
@@ -62,7 +61,8 @@ class Experiment:
         """
         who = contestants(options.models)
         resources = _resources(options)
-        _check_folder(options)
+        check_folder(options)
+        threads.limit(options.threads)
         recipe = _recipe(options)
         meter = Meter(device="cpu")
         prepared = datasets(options, recipe, meter)
@@ -71,7 +71,7 @@ class Experiment:
 
         def runs_on(limited: Sequence[Dataset], torch_threads: dict[str, int]) -> tuple[Run, ...]:
             return tuple(
-                Run(dataset, one, seed, recipe.train, resources).with_torch_threads(
+                Run(dataset, one, seed, recipe.train, resources, recipe.bootstrap_draws).with_torch_threads(
                     torch_threads.get(_entry(dataset, one), resources.torch_threads)
                 )
                 for dataset in limited
@@ -82,18 +82,22 @@ class Experiment:
 
         limit = options.max_train or (recipes.QUICK_TRAIN if options.quick else None)
         torch_threads: dict[str, int] = {}
-        earlier = _earlier(options)
+        earlier = earlier_decisions(options)
         if earlier is not None:
-            limit, torch_threads = earlier["max_train"], earlier["torch_threads"]
-        elif recipe.timed_steps:
-            limited = [dataset.limited(limit) if limit else dataset for dataset in prepared]
-            estimates = _estimates(runs_on(limited, {}), recipe.timed_steps, console)
-            torch_threads = {
-                _entry(one.run.dataset, one.run.contestant): one.run.resources.torch_threads for one in estimates
-            }
-            limit = _planned_limit(options, estimates, limit, console)
-        if limit is not None:
-            prepared = [dataset.limited(limit) for dataset in prepared]
+            limit, torch_threads = earlier["max_train"], dict(earlier["torch_threads"])
+        prepared = [dataset.limited(limit) for dataset in prepared]
+        runs = runs_on(prepared, torch_threads)
+        if recipe.timed_steps:
+            untimed = [run for run in runs if options.plan or _entry(run.dataset, run.contestant) not in torch_threads]
+            estimates = _estimates(untimed, recipe.timed_steps, console)
+            for one in estimates:
+                entry = _entry(one.run.dataset, one.run.contestant)
+                torch_threads.setdefault(entry, one.run.resources.torch_threads)
+            if estimates:
+                fitting = _planned_limit(options, estimates, console)
+                # What an earlier start has trained on stays: runs of one folder are to be compared.
+                limit = limit if earlier is not None or fitting is None else fitting
+        prepared = [dataset.limited(limit) for dataset in prepared]
         checksums = {dataset.name: dataset.checksum() for dataset in prepared}
         experiment = cls(
             options=options,
@@ -106,9 +110,10 @@ class Experiment:
             torch_threads=torch_threads,
             meter=meter,
             console=console,
+            arguments=tuple(arguments),
         )
         if not options.overwrite:
-            experiment._check_earlier_runs()
+            check_finished_runs(options.out, experiment.runs, checksums)
         return experiment
 
     def run(self) -> int:
@@ -119,13 +124,13 @@ class Experiment:
         """
         out = self.options.out
         if self.options.overwrite:
-            _remove_earlier(out)
+            remove_earlier(out)
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / "config.json", self._config())
         write_json(out / "data.json", [dataset.as_json() for dataset in self.datasets])
         for dataset in self.datasets:
             dataset.write(out)
-        outcomes = self._outcomes_of_others()
+        outcomes = outcomes_of_others(out, self.runs)
         with self._progress() as progress:
             for number, run in enumerate(self.runs, start=1):
                 outcome = self._one(run, f"{number}/{len(self.runs)}", progress)
@@ -154,7 +159,7 @@ class Experiment:
 
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            outcome = execute(run, folder, self.recipe.bootstrap_draws, advance)
+            outcome = execute(run, folder, advance)
         except _RUN_ERRORS as error:
             outcome = failed(run, error)
         else:
@@ -169,16 +174,15 @@ class Experiment:
     def _write_tables(self, outcomes: Sequence[Outcome]) -> None:
         out = self.options.out
         write_csv(out / "runs.csv", [row for outcome in outcomes for row in outcome.rows], RUN_COLUMNS)
-        data_rows = [{"scope": "data", **row} for row in self.meter.rows()]
         phases = [row for outcome in outcomes for row in outcome.phases]
-        write_csv(out / "phases.csv", [*data_rows, *phases], PHASE_COLUMNS)
+        write_csv(out / "phases.csv", [*self.meter.rows(), *phases], PHASE_COLUMNS)
 
     def _config(self) -> Row:
         """Everything needed to know what was done, and to do it again."""
         return {
             "simulated": self.options.simulated,
             "quick": self.options.quick,
-            "command": " ".join(["python -m dnafast.bench", *sys.argv[1:]]),
+            "command": ["python", "-m", "dnafast.bench", *self.arguments],
             "options": self.options.as_json(),
             "recipe": self.recipe,
             "train": self.runs[0].train,
@@ -191,33 +195,6 @@ class Experiment:
             "checksums": self.checksums,
         }
 
-    def _check_earlier_runs(self) -> None:
-        """Refuse a folder whose finished runs are of other data or another configuration.
-
-        Raises:
-            ValueError: names the folder and `--overwrite`.
-        """
-        folder = self.options.out / "runs"
-        for run in self.runs:
-            finished_run(folder / run.id, run.config(), self.checksums[run.dataset.name])
-        for path in sorted(folder.glob(f"*/{RECORD_NAME}")):
-            record = Record.load(path.parent)
-            if record is not None and record.data_checksum not in self.checksums.values():
-                raise ValueError(
-                    f"{path.parent} holds a finished run on other data: choose another --out, "
-                    "or replace the results there with --overwrite"
-                )
-
-    def _outcomes_of_others(self) -> list[Outcome]:
-        """Finished runs on the same data that this command line does not ask for: they stay in the tables."""
-        asked = {run.id for run in self.runs}
-        outcomes = []
-        for path in sorted((self.options.out / "runs").glob(f"*/{RECORD_NAME}")):
-            record = Record.load(path.parent)
-            if record is not None and record.run_id not in asked:
-                outcomes.append(Outcome(record.result["rows"], record.result["phases"]))
-        return outcomes
-
     def _progress(self) -> Progress:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
         return Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True)
@@ -225,17 +202,13 @@ class Experiment:
 
 def _recipe(options: BenchOptions) -> recipes.Recipe:
     """Sizes and budgets, with what the options change about them."""
-    recipe = recipes.own_data()
-    if options.simulated:
-        recipe = recipes.demonstration()
+    recipe = recipes.demonstration() if options.simulated else recipes.own_data()
     if options.quick:
-        recipe = recipes.quick()
-    changes: dict[str, Any] = {
-        "max_epochs": options.epochs,
-        "batch_size": options.batch_size,
-        "learning_rate": options.learning_rate,
-    }
-    given = {name: value for name, value in changes.items() if value is not None}
+        recipe = recipes.quick(recipe)
+    changes: dict[str, Any] = {"batch_size": options.batch_size, "learning_rate": options.learning_rate}
+    if options.epochs is not None:
+        changes |= {"max_epochs": options.epochs, "max_steps": None}
+    given = {name: value for name, value in changes.items() if value is not None or name == "max_steps"}
     return replace(recipe, train=replace(recipe.train, **given))
 
 
@@ -255,33 +228,10 @@ def _resources(options: BenchOptions) -> Resources:
         there = torch.cuda.device_count()
         if int(number or 0) >= there:
             raise ValueError(f"--device {options.device!r}: torch sees {there} GPUs here; use --device cpu")
+        # Events and streams are those of the current device.
+        torch.cuda.set_device(int(number or 0))
     data_threads, torch_threads = threads.shares(options.threads)
     return Resources(device, data_threads, torch_threads)
-
-
-def _check_folder(options: BenchOptions) -> None:
-    """Refuse a folder that cannot be written, or that holds something else than a bench.
-
-    Raises:
-        ValueError, OSError: names the folder.
-    """
-    out = check_writable_folder(options.out)
-    if out.is_dir() and not (out / "config.json").exists() and any(out.iterdir()):
-        raise ValueError(f"--out {out} is a folder with other files in it: choose a new or empty one")
-
-
-def _earlier(options: BenchOptions) -> Row | None:
-    """What an earlier bench with the same options in the folder decided, so that a restart decides alike."""
-    path = options.out / "config.json"
-    if options.overwrite or not path.exists():
-        return None
-    with contextlib.suppress(ValueError):
-        earlier = json.loads(path.read_text())
-        passing = ("plan", "overwrite", "models", "seeds")
-        there, now = ({k: v for k, v in o.items() if k not in passing} for o in (earlier["options"], options.as_json()))
-        if there == now and earlier.get("version") == dnafast.__version__:
-            return dict(earlier)
-    return None
 
 
 def _entry(dataset: Dataset, contestant: Contestant) -> str:
@@ -297,15 +247,17 @@ def _estimates(runs: Sequence[Run], timed_steps: int, console: Console) -> list[
         for run in runs:
             key = _entry(run.dataset, run.contestant)
             if key not in timed:
-                timed[key] = estimate(run, timed_steps)
+                try:
+                    timed[key] = estimate(run, timed_steps)
+                except _RUN_ERRORS:
+                    # The run itself will say what is wrong, in its row.
+                    timed[key] = Estimate(run, 0.0, 0.0)
             estimates.append(replace(timed[key], run=replace(run, resources=timed[key].run.resources)))
     return estimates
 
 
-def _planned_limit(
-    options: BenchOptions, estimates: Sequence[Estimate], limit: int | None, console: Console
-) -> int | None:
-    """Most training windows for which the bench ends within `--max-minutes`; prints the estimate."""
+def _planned_limit(options: BenchOptions, estimates: Sequence[Estimate], console: Console) -> int | None:
+    """Most training windows for which the bench ends within `--max-minutes`, if it would not; prints the estimate."""
     total = sum(one.seconds() for one in estimates)
     if options.plan:
         for one in estimates:
@@ -317,24 +269,12 @@ def _planned_limit(
             )
     console.print(f"{len(estimates)} runs, at most {total / 60:.1f} minutes (early stopping may end them sooner).")
     if not options.max_minutes:
-        return limit
+        return None
     fitting = most_train(estimates, 60 * options.max_minutes)
-    if fitting is None:
-        return limit
-    console.print(
-        f"That is more than --max-minutes {options.max_minutes:g}: networks are trained on {fitting:,} windows at most."
-    )
+    if fitting is not None:
+        bound = f"That is more than --max-minutes {options.max_minutes:g}"
+        console.print(f"{bound}: networks are trained on {fitting:,} windows at most.", soft_wrap=True)
     return fitting
-
-
-def _remove_earlier(out: Path) -> None:
-    """Remove what an earlier bench left."""
-    if not (out / "config.json").exists():
-        return
-    for name in _FILES:
-        (out / name).unlink(missing_ok=True)
-    if (out / "runs").is_dir():
-        shutil.rmtree(out / "runs")
 
 
 def _describe(dataset: Dataset) -> str:
@@ -348,6 +288,7 @@ def _describe(dataset: Dataset) -> str:
             f"{row['part']} {row['positives']:,} + {row['negatives']:,}" for row in counts if row["task"] == task
         )
         lines.append(f"  {task}: positives + negatives in {sizes}")
+    lines += [f"  {line}" for line in dataset.flow.lines()]
     return "\n".join([*lines, *(f"  {note}" for note in (*dataset.notes, *dataset.warnings))])
 
 

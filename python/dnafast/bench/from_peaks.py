@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def _from_genome(options: BenchOptions, genome: Genome, fasta: Path) -> Dataset:
     columns = options.columns if options.columns == "auto" else int(options.columns)
     peaks = {name: read_bed(path, columns=columns) for name, path in named}
     contigs = _used_contigs(options, genome)
-    excluded = _read_excluded(options.exclude, genome)
+    excluded = _read_excluded(options.exclude, genome, flow)
     if len(peaks) > 1 and options.pool:
         peaks = {"pooled": Regions.concatenate(list(peaks.values()))}
     length = options.length or DEFAULT_LENGTH
@@ -97,6 +98,9 @@ def _from_genome(options: BenchOptions, genome: Genome, fasta: Path) -> Dataset:
     stranded = bool((table.strand != 0).all()) if options.strand == "auto" else options.strand == "stranded"
     if stranded and not (table.strand != 0).all():
         raise ValueError("--strand stranded: the peaks have no strand, so windows cannot be read in their direction")
+    if not stranded:
+        # Strands that mean nothing are not kept, so that the table that is written says how it was used.
+        table = replace(table, strand=np.zeros(len(table), dtype=np.int8))
     notes.append(f"Intervals come from a bootstrap over stretches of {block:,} bases.")
     notes += _genome_notes(options, genome)
     return Dataset(
@@ -156,11 +160,21 @@ def _used_contigs(options: BenchOptions, genome: Genome) -> list[str]:
     return list(options.contigs)
 
 
-def _read_excluded(paths: Sequence[Path], genome: Genome) -> Regions | None:
-    if not paths:
-        return None
-    located = [locate(read_bed(path, columns=3), genome.contigs, outside="drop")[0] for path in paths]
-    return Regions.concatenate(located)
+def _read_excluded(paths: Sequence[Path], genome: Genome, flow: Flow) -> Regions | None:
+    """Regions to keep out, those that lie elsewhere counted.
+
+    Raises:
+        ValueError: none of a file's regions lies on the genome.
+    """
+    located = []
+    for path in paths:
+        regions = read_bed(path, columns=3)
+        there, counts = locate(regions, genome.contigs, outside="drop")
+        if not len(there):
+            locate(regions, genome.contigs, outside="error")
+        flow.add_all(counts, f"--exclude {path.name}")
+        located.append(there)
+    return Regions.concatenate(located) if located else None
 
 
 def _genome_notes(options: BenchOptions, genome: Genome) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from dnafast.bench.dataset import Dataset, Flow, genome_blocks
@@ -14,7 +15,7 @@ from dnafast.bench.measure import Meter
 from dnafast.bench.options import BenchOptions
 from dnafast.genome import Genome
 from dnafast.regions import Regions
-from dnafast.sequences import read_fasta, read_table, require_two_classes
+from dnafast.sequences import SequenceTable, read_fasta, read_table, require_two_classes
 from dnafast.splitting import PARTS, Split, split_sequences
 from dnafast.windowing import Windows
 
@@ -51,6 +52,7 @@ def from_fasta(options: BenchOptions, positives: Path, negatives: Path, meter: M
         source=np.repeat(np.array(["positive", "negative"], dtype=object), sizes),
         flow=flow,
         coordinates=coordinates,
+        notes=[*_notes(opened), *_notes(closed)],
     )
 
 
@@ -77,7 +79,26 @@ def from_table(options: BenchOptions, path: Path, meter: Meter) -> Dataset:
         flow=flow,
         coordinates=table.coordinates,
         part=table.split,
+        group=_groups(path),
+        notes=_notes(table),
     )
+
+
+def _groups(path: Path) -> NDArray[np.int64] | None:
+    """The groups that a bench has written into its table of sequences; None where there are none."""
+    if "group" not in pd.read_csv(path, nrows=0, sep=None, engine="python").columns:
+        return None
+    group = pd.read_csv(path, usecols=["group"], sep=None, engine="python")["group"].to_numpy()
+    return group.astype(np.int64) if group.dtype.kind in "iu" else None
+
+
+def _notes(table: SequenceTable) -> list[str]:
+    """What was odd about the sequences, for the page."""
+    notes = [f"{table.path}: {table.note}"] if table.note else []
+    foreign = table.report.get("iupac_as_n")
+    if foreign:
+        notes.append(f"{table.path}: {foreign:,} IUPAC letters other than ACGT count as N.")
+    return notes
 
 
 def assemble(
@@ -92,6 +113,8 @@ def assemble(
     flow: Flow,
     coordinates: Regions | None = None,
     part: Sequence[str] | None = None,
+    group: NDArray[np.int64] | None = None,
+    notes: Sequence[str] = (),
     simulated: bool = False,
 ) -> Dataset:
     """Sequences as a data set: each a contig of its own, parts as given or by coordinates or shared words.
@@ -110,7 +133,9 @@ def assemble(
         genome = Genome.from_sequences(letters, names=names)
         stranded = options.strand != "unstranded"
         table = Windows.from_arrays(names, np.arange(n), np.zeros(n), length, strand=1 if stranded else 0)
-        split = Split.from_column(part) if part is not None else _split(options, letters, labels, coordinates)
+        if part is not None and (options.test or options.valid):
+            raise ValueError(f"--test and --valid have no effect: {name} has a split column; leave them out")
+        split = Split.from_column(part, group) if part is not None else _split(options, letters, labels, coordinates)
         dropped = int((split.part == "dropped").sum())
         if dropped:
             flow.add("border between parts", dropped)
@@ -118,7 +143,7 @@ def assemble(
             for one in PARTS:
                 flow.add("used", int(((split.part == one) & (source == kind)).sum()), kind, one)
         if part is not None:
-            group, unit = split.group, "sequences"
+            group, unit = split.group, "sequences" if group is None else "the groups of the table"
         elif coordinates is None:
             group, unit = split.group, "groups of sequences that share words"
         else:
@@ -140,9 +165,24 @@ def assemble(
         simulated=simulated,
         flow=flow,
         split=split.description,
-        notes=(f"Intervals come from a bootstrap over {unit}.",),
-        warnings=split.warnings,
+        notes=(*notes, f"Intervals come from a bootstrap over {unit}."),
+        warnings=(*split.warnings, *_repeats(letters, labels, split.part)),
     )
+
+
+def _repeats(letters: NDArray[np.uint8], labels: NDArray[np.int8], part: NDArray[np.str_]) -> list[str]:
+    """Sequences that stand in both classes, or in training and test, as warnings."""
+    _, same = np.unique(letters, axis=0, return_inverse=True)
+    same = np.asarray(same).reshape(-1)
+    both = np.intersect1d(same[labels == 1], same[labels == 0])
+    leaked = np.isin(same[part == "test"], same[part == "train"])
+    found = []
+    if len(both):
+        found.append(f"{len(both):,} sequences stand in both classes.")
+    if leaked.any():
+        counts = f"{int(leaked.sum()):,} of {len(leaked):,}"
+        found.append(f"{counts} test sequences stand in training as well: scores are too good.")
+    return found
 
 
 def _split(

@@ -20,14 +20,15 @@ def main(arguments: list[str] | None = None, program: str = "python -m dnafast.b
         0 where every run finished; 1 where a run failed (its row in runs.csv says why); 2 for unusable input, with one
         sentence on standard error and nothing written; 130 after Ctrl-C (started again, the bench goes on).
     """
-    options = bench_options.parse(sys.argv[1:] if arguments is None else arguments, program)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = bench_options.parse(arguments, program)
     console = Console(highlight=False)
     try:
         bench_options.check(options)
         # Torch is imported here, after the command line has been read, so that --help answers at once.
         from dnafast.bench.experiment import Experiment
 
-        experiment = Experiment.prepare(options, console)
+        experiment = Experiment.prepare(options, console, arguments)
     except _USER_ERRORS as error:
         return _fail(error)
     except KeyboardInterrupt:
@@ -36,6 +37,9 @@ def main(arguments: list[str] | None = None, program: str = "python -m dnafast.b
         return 0
     try:
         return experiment.run()
+    except OSError as error:
+        # A full disk, say: what was finished before is whole, and the rest can follow.
+        return _fail(error)
     except KeyboardInterrupt:
         return _interrupted(program)
 

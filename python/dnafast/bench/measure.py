@@ -78,11 +78,15 @@ class Meter:
         return found
 
     def add(
-        self, scope: str, phase: str, wall: float, cpu_user: float = 0.0, cpu_system: float = 0.0, calls: int = 1
+        self, scope: str, phase: str, wall: float | None, cpu_user: float = 0.0, cpu_system: float = 0.0, calls: int = 1
     ) -> None:
-        """Add seconds measured elsewhere, such as by the clocks of native threads."""
+        """Add seconds measured elsewhere, such as by the clocks of native threads.
+
+        `wall` is None for work that goes on beside or within other phases: its row then has no wall time and no share.
+        """
         entry = self.phase(phase, scope)
-        entry.wall += wall
+        entry.has_wall = wall is not None
+        entry.wall += wall or 0.0
         entry.cpu_user += cpu_user
         entry.cpu_system += cpu_system
         entry.calls += calls
@@ -99,12 +103,12 @@ class Meter:
             {
                 "scope": scope,
                 "phase": name,
-                "wall_seconds": entry.wall,
+                "wall_seconds": entry.wall if entry.has_wall else None,
                 "cpu_user_seconds": max(0.0, entry.cpu_user),
                 "cpu_system_seconds": entry.cpu_system,
                 "gpu_seconds": entry.gpu_seconds(),
                 "calls": entry.calls,
-                "share": entry.wall / totals[scope] if totals[scope] > 0 else None,
+                "share": entry.wall / totals[scope] if entry.has_wall and totals[scope] > 0 else None,
             }
             for (scope, name), entry in self._phases.items()
         ]
@@ -125,12 +129,14 @@ class _Phase:
         "calls",
         "cpu_system",
         "cpu_user",
+        "has_wall",
         "wall",
     )
 
     def __init__(self, has_gpu: bool, data_cpu_seconds: Callable[[], float] | None) -> None:
         self.wall = self.cpu_user = self.cpu_system = self._gpu = 0.0
         self.calls = 0
+        self.has_wall = True
         self._has_gpu = has_gpu
         self._data_cpu_seconds = data_cpu_seconds
         self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []

@@ -137,11 +137,12 @@ def check(options: BenchOptions) -> None:
         for name, given in (("--peaks", options.peaks), ("--positives", options.positives), ("--table", options.table))
         if given
     ]
+    _check_that_options_apply(options)
     if len(kinds) > 1:
         raise ValueError(f"{' and '.join(kinds)} are different kinds of data: give one of them")
     if options.positives and options.fasta:
         raise ValueError("--fasta goes with --peaks or --table, not with --positives and --negatives")
-    for name, least in (("length", 1), ("epochs", 1), ("batch_size", 1), ("max_train", 2), ("threads", 1)):
+    for name, least in (("length", 1), ("epochs", 1), ("batch_size", 2), ("max_train", 2), ("threads", 1)):
         value = getattr(options, name)
         if value is not None and value < least:
             raise ValueError(f"--{name.replace('_', '-')} {value} must be at least {least}")
@@ -149,7 +150,7 @@ def check(options: BenchOptions) -> None:
         raise ValueError(f"--ratio {options.ratio} must be above 0")
     if not 0 <= options.max_n <= 1:
         raise ValueError(f"--max-n {options.max_n} must lie between 0 and 1")
-    if options.max_minutes < 0:
+    if not options.max_minutes >= 0:
         raise ValueError(f"--max-minutes {options.max_minutes} must be 0 (no bound) or more")
     if options.learning_rate is not None and not options.learning_rate > 0:
         raise ValueError(f"--learning-rate {options.learning_rate} must be above 0")
@@ -157,10 +158,44 @@ def check(options: BenchOptions) -> None:
         raise ValueError("--seeds needs a number: how many seeds, or the very seeds")
     if len(options.seeds) == 1 and options.seeds[0] < 1:
         raise ValueError(f"--seeds {options.seeds[0]} must be at least 1: how many seeds")
+    if len(options.seeds) == 1 and options.seeds[0] > _MOST_SEEDS:
+        raise ValueError(
+            f"--seeds {options.seeds[0]} would be that many runs of each network; give at most {_MOST_SEEDS}, or two "
+            "or more numbers to name the very seeds"
+        )
     if len(set(options.seeds)) != len(options.seeds) or min(options.seeds) < 0:
         raise ValueError(f"--seeds {' '.join(map(str, options.seeds))} must be distinct and not negative")
 
 
+_MOST_SEEDS = 100
+_OF_PEAKS = ("pool", "length", "sample", "ratio", "exclude", "contigs", "outside", "columns", "max_n")
+# Options that would do nothing, by the kind of data.
+_IDLE = {
+    "--positives and --negatives": _OF_PEAKS,
+    "--table": _OF_PEAKS,
+    "--fasta and --table": (*_OF_PEAKS, "test", "valid"),
+    "simulated data": (*(name for name in _OF_PEAKS if name != "length"), "test", "valid", "strand"),
+}
+
+
+def _check_that_options_apply(options: BenchOptions) -> None:
+    """Refuse options that would do nothing to the data at hand."""
+    if options.peaks:
+        return
+    kind = "simulated data"
+    if options.positives:
+        kind = "--positives and --negatives"
+    elif options.table:
+        kind = "--fasta and --table" if options.fasta else "--table"
+    defaults = {field.name: field.default for field in dataclasses.fields(options)}
+    for name in _IDLE[kind]:
+        if getattr(options, name) != defaults[name]:
+            raise ValueError(f"--{name.replace('_', '-')} has no effect with {kind}: leave it out")
+    if kind == "simulated data" and options.length is not None and options.length > _LONGEST_SIMULATED:
+        raise ValueError(f"--length {options.length} is too long for simulated data: at most {_LONGEST_SIMULATED}")
+
+
+_LONGEST_SIMULATED = 200
 Command = Annotated[BenchOptions, tyro.conf.FlagCreatePairsOff]
 
 

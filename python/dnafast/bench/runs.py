@@ -63,6 +63,8 @@ class Run:
     seed: int
     train: TrainConfig
     resources: Resources
+    draws: int
+    """Of the bootstrap behind each interval."""
 
     @property
     def id(self) -> str:
@@ -110,15 +112,22 @@ class Run:
 
     def config(self) -> Row:
         """What decides the outcome, in plain values; a finished run is reused only where all of it agrees."""
-        return {
-            "dataset": self.dataset.name,
+        identity = {
             "model": self.contestant.name,
             "implementation": self.contestant.implementation,
             "seed": self.seed,
+        }
+        return identity | self.shared_config()
+
+    def shared_config(self) -> Row:
+        """The part of it that runs on one data set must have in common to be compared."""
+        return {
+            "dataset": self.dataset.name,
+            "tasks": self.dataset.tasks,
+            "stranded": self.dataset.stranded,
             "train": self.train,
+            "draws": self.draws,
             "device": self.resources.device,
-            "data_threads": self.resources.data_threads,
-            "torch_threads": self.resources.torch_threads,
         }
 
     def base_row(self) -> Row:
@@ -145,19 +154,18 @@ class Outcome:
     phases: list[Row]
 
 
-def execute(run: Run, folder: Path, draws: int, progress: Callable[[Progress], None] | None = None) -> Outcome:
+def execute(run: Run, folder: Path, progress: Callable[[Progress], None] | None = None) -> Outcome:
     """Train, score and measure one run; writes its scores, history and weights into `folder`.
 
     Args:
         run: what to do.
         folder: for the run's files; there already.
-        draws: of the bootstrap behind each interval.
         progress: called every few steps while a network is trained.
     """
     torch.set_num_threads(run.resources.torch_threads)
     if run.contestant.is_floor:
-        return _execute_floor(run, folder, draws)
-    return _execute_network(run, folder, draws, progress)
+        return _execute_floor(run, folder)
+    return _execute_network(run, folder, progress)
 
 
 def failed(run: Run, error: Exception) -> Outcome:
@@ -167,7 +175,7 @@ def failed(run: Run, error: Exception) -> Outcome:
     return Outcome(rows, [])
 
 
-def _execute_network(run: Run, folder: Path, draws: int, progress: Callable[[Progress], None] | None) -> Outcome:
+def _execute_network(run: Run, folder: Path, progress: Callable[[Progress], None] | None) -> Outcome:
     dataset, device = run.dataset, run.resources.device
     with Memory() as memory, GpuMonitor(device) as gpu:
         model = run.build()
@@ -184,8 +192,10 @@ def _execute_network(run: Run, folder: Path, draws: int, progress: Callable[[Pro
         with meter.phase("evaluation"):
             valid_probabilities = predict(model, valid_loaders, device)
             test_probabilities = predict(model, test_loaders, device)
-        encode_seconds = sum(loader.cpu_seconds for loader in loaders)
-        meter.add("data", "encode", encode_seconds, encode_seconds, calls=result.steps)
+        scoring = [sum(len(loader) for loader in part) for part in (valid_loaders, test_loaders)]
+        batches = result.steps + (len(result.history) + 1) * scoring[0] + scoring[1]
+        # Encoding goes on beside the model or within data_wait and evaluation: it has no wall time of its own.
+        meter.add("data", "encode", None, sum(loader.cpu_seconds for loader in loaders), calls=batches)
     test_rows = dataset.rows("test")
 
     def example(n: int) -> torch.Tensor:
@@ -217,10 +227,10 @@ def _execute_network(run: Run, folder: Path, draws: int, progress: Callable[[Pro
     }
     save_weights(model, folder / "weights.safetensors")
     write_csv(folder / "history.csv", result.history)
-    return _outcome(run, folder, draws, common, meter, valid_probabilities, test_probabilities)
+    return _outcome(run, folder, common, meter, valid_probabilities, test_probabilities)
 
 
-def _execute_floor(run: Run, folder: Path, draws: int) -> Outcome:
+def _execute_floor(run: Run, folder: Path) -> Outcome:
     dataset = run.dataset
     meter = Meter()
     with Memory() as memory:
@@ -260,13 +270,12 @@ def _execute_floor(run: Run, folder: Path, draws: int) -> Outcome:
         "latency_ms": 1e3 * timed["latency"]["wall_seconds"] / timed["latency"]["calls"],
         "peak_rss_bytes": memory.peak_rss_bytes,
     }
-    return _outcome(run, folder, draws, common, meter, valid_probabilities, test_probabilities)
+    return _outcome(run, folder, common, meter, valid_probabilities, test_probabilities)
 
 
 def _outcome(
     run: Run,
     folder: Path,
-    draws: int,
     common: Row,
     meter: Meter,
     valid_probabilities: NDArray[np.float64],
@@ -275,6 +284,7 @@ def _outcome(
     """Score each task over the whole test part, at the threshold that the validation part chose."""
     dataset = run.dataset
     test_rows = dataset.rows("test")
+    group = dataset.group[test_rows]
     valid_labels, test_labels = (dataset.labels[dataset.rows(part)] for part in ("valid", "test"))
     write_npz(
         folder / "scores.npz", row=test_rows, labels=test_labels, probabilities=test_probabilities.astype(np.float32)
@@ -288,7 +298,7 @@ def _outcome(
         row = {**common, **spent, "task": task, "status": "finished"}
         row |= metrics.classification_metrics(truth, scores, threshold)
         for metric in ("auroc", "auprc"):
-            low, high = metrics.bootstrap_interval(truth, scores, dataset.group[test_rows], metric=metric, draws=draws)
+            low, high = metrics.bootstrap_interval(truth, scores, group, metric=metric, draws=run.draws)
             row |= {f"{metric}_low": low, f"{metric}_high": high}
         rows.append(row)
     identity = {

@@ -41,12 +41,14 @@ def _open_regions(options: BenchOptions, recipe: Recipe, meter: Meter) -> Datase
         flow.add_all(near_misses.flow, kind="closed, decoy")
         tables, labels, names, sources = [], [], [], []
         for part in PARTS:
-            opened, closed = positives[parts.indices(part)], near_misses[np.flatnonzero(decoy_parts == part)]
+            opened = positives[parts.indices(part)]
+            # As many closed windows as open ones: decoys first, background for the rest.
+            closed = near_misses[np.flatnonzero(decoy_parts == part)[: len(opened) - 1]]
             background = sample_negatives(
                 genome,
                 opened,
                 method="gc",
-                ratio=max(0.0, 1 - len(closed) / len(opened)),
+                ratio=1 - len(closed) / len(opened),
                 exclude=[peaks, decoys],
                 within=parts.intervals[part],
                 seed=PARTS.index(part),

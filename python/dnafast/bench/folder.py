@@ -1,0 +1,96 @@
+"""The output folder: what is in it already, what of that still holds, and what may be removed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import dnafast
+from dnafast.bench.options import BenchOptions
+from dnafast.bench.runs import Outcome, Row, Run
+from dnafast.records import RECORD_NAME, Record, check_writable_folder, finished_run, plain
+
+_CONFIG = "config.json"
+# What a bench leaves in its folder; --overwrite removes these and nothing else. The configuration goes last: it says
+# that the folder is a bench's, for as long as anything of the bench is there.
+_FILES = (
+    *("report.html", "summary.md", "summary.json", "runs.csv", "phases.csv", "data.json"),
+    *("dataset.bed.gz", "dataset.csv.gz", "genome.fa.gz", _CONFIG),
+)
+# Options that do not change what a run gives.
+_PASSING = ("plan", "overwrite", "models", "seeds", "out", "max_minutes")
+
+
+def check_folder(options: BenchOptions) -> None:
+    """Refuse a folder that cannot be written, or that holds something else than a bench.
+
+    Raises:
+        ValueError, OSError: names the folder.
+    """
+    out = check_writable_folder(options.out)
+    if out.is_dir() and not (out / _CONFIG).exists() and any(out.iterdir()):
+        raise ValueError(f"--out {out} is a folder with other files in it: choose a new or empty one")
+
+
+def earlier_decisions(options: BenchOptions) -> Row | None:
+    """What an earlier bench with the same options in the folder decided, so that a restart decides alike."""
+    path = options.out / _CONFIG
+    if options.overwrite or not path.exists():
+        return None
+    with contextlib.suppress(ValueError, KeyError):
+        earlier = json.loads(path.read_text())
+        there, now = (
+            {name: value for name, value in of.items() if name not in _PASSING}
+            for of in (earlier["options"], options.as_json())
+        )
+        if there == now and earlier["version"] == dnafast.__version__:
+            return {"max_train": earlier["max_train"], "torch_threads": earlier["torch_threads"]}
+    return None
+
+
+def check_finished_runs(out: Path, runs: Sequence[Run], checksums: Mapping[str, str]) -> None:
+    """Refuse a folder whose finished runs could not stand in one table with these.
+
+    Raises:
+        ValueError: names the run, what differs, and `--overwrite`.
+    """
+    for run in runs:
+        finished_run(out / "runs" / run.id, run.config(), checksums[run.dataset.name])
+    shared = {run.dataset.name: run.shared_config() for run in runs}
+    for record in _records(out):
+        config = plain(shared.get(str(record.config.get("dataset"))))
+        now = (record.data_checksum in checksums.values(), record.version, config)
+        there = None if config is None else {name: record.config.get(name) for name in config}
+        if now != (True, dnafast.__version__, there):
+            raise ValueError(
+                f"{out / 'runs' / record.run_id} holds a finished run on other data, with other settings or of another "
+                "version: choose another --out, or replace the results there with --overwrite"
+            )
+
+
+def outcomes_of_others(out: Path, runs: Sequence[Run]) -> list[Outcome]:
+    """Finished runs on the same data that this command line does not ask for: they stay in the tables."""
+    asked = {run.id for run in runs}
+    return [
+        Outcome(record.result["rows"], record.result["phases"])
+        for record in _records(out)
+        if record.run_id not in asked
+    ]
+
+
+def remove_earlier(out: Path) -> None:
+    """Remove what an earlier bench left."""
+    if not (out / _CONFIG).exists():
+        return
+    if (out / "runs").is_dir():
+        shutil.rmtree(out / "runs")
+    for name in _FILES:
+        (out / name).unlink(missing_ok=True)
+
+
+def _records(out: Path) -> list[Record]:
+    found = (Record.load(path.parent) for path in sorted((out / "runs").glob(f"*/{RECORD_NAME}")))
+    return [record for record in found if record is not None]
