@@ -171,8 +171,16 @@ class Experiment:
         progress.console.print(f"{number} {_line(run, outcome)}", soft_wrap=True)
         return outcome
 
+    def _place(self, outcome: Outcome) -> tuple[int, int, int]:
+        """Where a run stands in the tables: by data set, contestant and seed, whichever was done first."""
+        row = outcome.rows[0]
+        names = [dataset.name for dataset in self.datasets]
+        contestant = Contestant(str(row["model"]), str(row["implementation"]))
+        return names.index(row["dataset"]), contestants().index(contestant), int(row["seed"])
+
     def _write_tables(self, outcomes: Sequence[Outcome]) -> None:
         out = self.options.out
+        outcomes = sorted(outcomes, key=self._place)
         write_csv(out / "runs.csv", [row for outcome in outcomes for row in outcome.rows], RUN_COLUMNS)
         phases = [row for outcome in outcomes for row in outcome.phases]
         write_csv(out / "phases.csv", [*self.meter.rows(), *phases], PHASE_COLUMNS)
