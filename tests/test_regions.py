@@ -254,6 +254,12 @@ def test_invalid_tables(arguments, message):
 # ---------------------------------------------------------------- regions and genome
 
 
+def test_repr(tmp_path):
+    path = write(tmp_path / "a.bed", "chr1\t1\t2\nchr2\t1\t2\n")
+    assert repr(read_bed(path)) == f"Regions(2 regions on 2 contigs, from {path})"
+    assert repr(Regions.from_arrays(["a"], [0], [1], [2])) == "Regions(1 region on 1 contig)"
+
+
 def test_locate_drops_the_few_and_counts_them():
     regions = Regions.from_arrays(["b", "a", "q"], [0, 1, 1, 2, 0], [0, 5, 5, 1, 1], [10, 20, 21, 2, 2])
     located, counts = locate(regions, {"a": 20, "b": 10})
