@@ -81,7 +81,7 @@ def test_columns_reads_only_so_many(tmp_path):
     with pytest.raises(ValueError, match=r"hotspot.bed, line 2: 6 columns, but line 1 has 7"):
         read_bed(path)
     path = write(tmp_path / "hotspot.bed", "chr1\t1\t9\t14.5\t8\t0\tx\nchr1\t2\t9\t15\t7\t0\ty\n")
-    with pytest.raises(ValueError, match=r"hotspot.bed, line 1: strand '0' is none of .* columns=3 "):
+    with pytest.raises(ValueError, match=r"hotspot.bed, line 1: strand '0' is none of .* --columns 3 .columns=3.$"):
         read_bed(path)
     three, four, five = (read_bed(path, columns=k) for k in (3, 4, 5))
     assert three.name.tolist() == ["", ""]
@@ -106,7 +106,11 @@ def test_columns_reads_only_so_many(tmp_path):
         ("chr1\t\t9", "start '' is not an integer"),
         ("chr1\t-\t9", "start '-' is not an integer"),
         ("chr1\t1_0\t90", "start '1_0' is not an integer"),
-        ("chr1\t1\t9999999999999999999", "end '9999999999999999999' is not an integer"),
+        ("chr1\t1\t9999999999999999999", "end '9999999999999999999' is too large"),
+        ("chr1\t100000000000000000000\t9", "start '100000000000000000000' is too large"),
+        ("chr1\t1\t99999999999999999999x", "end '99999999999999999999x' is not an integer"),
+        ("chr1\t5\t6\tn\tnan", "score 'nan' is not a number .'.' stands for an absent one"),
+        ("chr1\t5\t9\tn\t0\t.\tNaN\t1\t1\t1", "signal 'NaN' is not a number"),
         ("chr1\t-5\t9", "start -5 is negative"),
         ("chr1\t9\t5", "start 9 lies after end 5"),
         ("chr1\t5\t5", "start and end are both 5"),
@@ -254,6 +258,12 @@ def test_invalid_tables(arguments, message):
 # ---------------------------------------------------------------- regions and genome
 
 
+def test_repr(tmp_path):
+    path = write(tmp_path / "a.bed", "chr1\t1\t2\nchr2\t1\t2\n")
+    assert repr(read_bed(path)) == f"Regions(2 regions on 2 contigs, from {path})"
+    assert repr(Regions.from_arrays(["a"], [0], [1], [2])) == "Regions(1 region on 1 contig)"
+
+
 def test_locate_drops_the_few_and_counts_them():
     regions = Regions.from_arrays(["b", "a", "q"], [0, 1, 1, 2, 0], [0, 5, 5, 1, 1], [10, 20, 21, 2, 2])
     located, counts = locate(regions, {"a": 20, "b": 10})
@@ -269,6 +279,12 @@ def test_locate_refuses_another_naming_style():
         ValueError, match=r"2 of 2 .*x\.bed.*'chr1', 'chr2'.*genome has '1', '2', '3' and 1 more.*--outside drop"
     ):
         locate(regions, {"1": 9, "2": 9, "3": 9, "4": 9})
+    for here, there in (("1", "chr1"), ("chr1", "1"), ("chrM", "MT"), ("MT", "chrM")):
+        twins = Regions.from_arrays(["q", here], [0, 1, 1], [1, 1, 1], [2, 2, 2])
+        with pytest.raises(ValueError, match=rf"'{here}' here is probably '{there}' there: rename the contigs of one"):
+            locate(twins, {there: 9})
+    with pytest.raises(ValueError, match="the genome has 'x'; use a genome of the same assembly, or drop"):
+        locate(regions, {"x": 9})
     assert locate(regions, {"1": 9}, outside="drop")[1]["kept"] == 0
     half = Regions.from_arrays(["a", "b"], [0, 1], [1, 1], [2, 2])
     with pytest.raises(ValueError, match="1 of 2 regions"):

@@ -169,10 +169,14 @@ def test_tables(tmp_path, text, split, names):
         ("ACGT,1\nACGT,0\n", "line 1: the header is missing"),
         ("sequence,label\nACGT,1\nACGT,2\n", "line 3: label '2' is neither 0 nor 1"),
         ("sequence,label\nACGT,\n", "line 2: label '' is neither"),
-        ("sequence,label\nACGT\n", "line 2: 1 columns, but the header has 2"),
+        ("sequence,label\nACGT\n", "line 2: 1 column, but the header has 2"),
         ("sequence,label\nACGT,1\n\nACG,1\n", "line 4: this sequence has 3 bases"),
         ("sequence,label\nAC*T,1\n", r"line 2: '\*' at base 3"),
         ("sequence,label\n,1\n", "line 2: the sequence is missing"),
+        ("#contig\tstart\tend\tlabel\na\t1\t2\t1\n", "t.csv is a table of windows .* add --fasta GENOME"),
+        ("split,sequence,label\ntrain,ACGT,1\n\n ,ACGT,1\n", "line 4: the split is missing: train, valid or test"),
+        ("My promoters\nsequence,label\nACGT,1\n", "line 1: 'My promoters' is not a header with columns sequence and"),
+        ("\na,b\nx,ACGT,1\n", r"line 2: 'a,b' is not a header .* \(it has 2 columns, line 3 has 3 columns\)"),
     ],
 )
 def test_table_errors(tmp_path, text, message):

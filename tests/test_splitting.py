@@ -45,7 +45,7 @@ def check(windows, parts, lengths):
         assert [part] == (holders or ["dropped"])
 
 
-@pytest.mark.parametrize("contigs", [1, 2, 3, 7])
+@pytest.mark.parametrize("contigs", [1, 2, 3, 4, 5, 20])
 @pytest.mark.parametrize("seed", range(4))
 def test_default_split(contigs, seed):
     rng = np.random.default_rng(seed)
@@ -53,12 +53,11 @@ def test_default_split(contigs, seed):
     genome = Lengths(**dict.fromkeys(windows.contigs, 5000000))
     parts = split(windows, genome=genome)
     check(windows, parts, genome.contigs)
-    by_contig = contigs >= 3
+    by_contig = contigs == 20  # few contigs of one size cannot give 70, 10 and 20 %
     whole = all((t.start == 0).all() and (t.end == 5_000_000).all() for t in parts.intervals.values())
     assert whole == by_contig
     share = [parts.indices(p).size / 400 for p in PARTS]
-    if contigs != 3:
-        np.testing.assert_allclose(share, [0.7, 0.1, 0.2], atol=0.13 if by_contig else 0.03)
+    np.testing.assert_allclose(share, [0.7, 0.1, 0.2], atol=0.05 if by_contig else 0.03)
     assert sum((t.end - t.start).sum() for t in parts.intervals.values()) == 5_000_000 * contigs
     for p in PARTS:
         assert f"{p} {parts.indices(p).size} " in parts.description
@@ -115,8 +114,14 @@ def test_contig_names_with_colons_and_padded_windows():
         ({"test": []}, "test is empty"),
         ({"test": ["chr1"], "valid": ["chr1:5-900"]}, "test and valid overlap: chr1 is in both"),
         ({"test": ["chr1:0-1"]}, "the test part has no window: no window lies on chr1:0-1"),
-        ({"test": ["chr1", "chr2", "chr3:10-"]}, "cannot be split|has no window"),
-        ({"test": ["chr1"], "valid": ["chr2", "chr3"]}, "the train part has no window"),
+        ({"test": ["chr1", "chr2", "chr3:10-"]}, r"test \(chr1, chr2, chr3:10-\) leaves nothing to train on"),
+        ({"test": ["chr1", "chr2", "chr3"]}, r"test \(chr1, chr2, chr3\) leaves nothing to train on: .* name fewer"),
+        ({"valid": ["chr1", "chr2", "chr3"]}, r"valid \(chr1, chr2, chr3\) leaves nothing to train on"),
+        ({"test": ["chr1", "chr2"]}, "1 window cannot be split into 2 parts"),
+        (
+            {"test": "chr1", "valid": ["chr2", "chr3"]},
+            r"test \(chr1\) and valid \(chr2, chr3\) leave nothing to train on",
+        ),
         ({"folds": 2}, "folds must be at least 3"),
         ({"folds": 3, "test": ["chr1"]}, "folds cannot be combined"),
         ({"fractions": (0.5, 0.5, 0.5)}, "fractions must be three positive numbers"),
@@ -271,7 +276,13 @@ def test_one_large_group_warns():
 
 def test_copies_of_one_sequence_cannot_be_split():
     letters = np.tile(np.frombuffer(b"ACGTACGGTTCA", np.uint8), (9, 1))
-    with pytest.warns(UserWarning, match="9 of 9"), pytest.raises(ValueError, match="leaves no row for the valid part"):
+    with pytest.raises(ValueError, match=r"all 9 sequences are linked through shared words of 3 bases .* column split"):
+        split_sequences(letters, None)
+    letters = np.frombuffer(b"ACG", np.uint8)[np.random.default_rng(0).integers(0, 3, (200, 4))]
+    with pytest.raises(ValueError, match="all 200 sequences are linked through shared words of 1 base "):
+        split_sequences(letters, None)
+    letters = np.repeat(np.frombuffer(b"ACGTACGGTTCAAAAAAAAAAAAA", np.uint8).reshape(2, 12), 9, axis=0)
+    with pytest.raises(ValueError, match="18 sequences form only 2 groups through shared words of 3 bases"):
         split_sequences(letters, None)
 
 
@@ -300,7 +311,7 @@ def test_contigs_of_headers_are_taken_in_natural_order():
     coordinates = Regions.from_arrays(
         ["chr10", "chr2", "chrX", "chr1"], np.arange(40) % 4, np.arange(40) * 50, np.arange(40) * 50 + 10
     )
-    parts = split_sequences(np.full((40, 10), ord("C"), np.uint8), coordinates)
+    parts = split_sequences(np.full((40, 10), ord("C"), np.uint8), coordinates, fractions=(0.5, 0.25, 0.25))
     assert "train = chr1, chr2; valid = chr10; test = chrX" in parts.description
     assert parts.part[:4].tolist() == ["valid", "train", "test", "train"]
 
@@ -322,6 +333,28 @@ def test_fifty_thousand_promoters_take_seconds():
     begin = time.process_time()
     split_sequences(letters, None)
     assert time.process_time() - begin < 20
+
+
+@pytest.mark.parametrize(
+    ("sizes", "whole"),
+    [
+        ([70, 10, 20], True),
+        ([60, 15, 25], True),  # 0.857, 1.5 and 1.25 of the shares
+        ([59, 15, 26], False),  # too little to train on
+        ([64, 16, 20], False),  # more than 1.5 times the share of valid
+        ([61, 8, 31], False),  # and of test
+        ([78, 2, 20], False),  # too little to choose by
+        ([75, 3, 22], True),
+    ],
+)
+def test_whole_contigs_must_come_near_to_the_shares(sizes, whole):
+    contig = np.repeat([0, 1, 2], sizes)
+    windows = Windows.from_arrays(["a", "b", "c"], contig, np.concatenate([np.arange(n) * 100 for n in sizes]), 50)
+    genome = Lengths(a=10_000, b=10_000, c=10_000)
+    parts = split(windows, genome=genome)
+    check(windows, parts, genome.contigs)
+    assert [parts.indices(p).size for p in PARTS] == (sizes if whole else [70, 10, 20])
+    assert ("train = a; valid = b; test = c" in parts.description) == whole
 
 
 def test_a_chromosome_beside_its_plasmids_is_cut():

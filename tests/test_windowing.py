@@ -168,7 +168,7 @@ def test_every_step_equals_brute_force(seed):
         )
 
     if not kept:
-        with pytest.raises(ValueError, match=f"no window is left of the {n} regions"):
+        with pytest.raises(ValueError, match=f"no window is left of the {n} region"):
             cut()
         return
     table = cut()
@@ -186,12 +186,47 @@ def test_every_step_equals_brute_force(seed):
         ({"jitter": -1}, "jitter must not be negative"),
         ({"max_n": 2}, "max_n must be a fraction"),
         ({"contigs": ["c"]}, "contigs names 'c', but the genome has a, b"),
-        ({"length": 101}, "no window is left of the 1 regions of the table: edge 1"),
+        ({"length": 2**31}, r"length must be at most 2\*\*31 - 1 = 2147483647, not 2147483648"),
+        ({"length": 10**30}, "length must be at most"),
+        ({"length": 2**31 - 1, "jitter": 1}, "length 2147483647 with jitter 1 to either side must be at most"),
+        ({"length": 101}, "no window is left of the 1 region of the table: 1 too near an end of their contig$"),
+        ({"contigs": ["a"]}, "no window is left of the 1 region of the table: 1 on contigs that are not used$"),
     ],
 )
 def test_errors(options, message):
     with pytest.raises(ValueError, match=message):
         windows(peaks(("b", 50, 51)), **{"length": 10, "genome": GENOME, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"length": 1.5}, r"length must be an integer \(bases in a window\), not 1\.5"),
+        ({"length": "600"}, "length must be an integer .*, not '600'"),
+        ({"length": None}, "length must be an integer .*, not None"),
+        ({"length": True}, "length must be an integer"),
+        ({"jitter": 0.5}, r"jitter must be an integer \(bases\), not 0\.5"),
+        ({"contigs": "b"}, r"contigs must be a list of names, not one string: write \['b'\]"),
+    ],
+)
+def test_errors_of_type(options, message):
+    with pytest.raises(TypeError, match=message):
+        windows(peaks(("b", 50, 51)), **{"length": 10, "genome": GENOME, **options})
+    if "length" in options:
+        with pytest.raises(TypeError, match=message):
+            Windows(("x",), np.zeros(1), 0, 0, options["length"])
+
+
+def test_regions_off_the_genome_are_told_in_words():
+    with pytest.raises(ValueError, match="no window is left of the 2 regions of the table: 2 lie on contigs that the"):
+        windows(peaks(("q", 50, 51), ("b", 150, 151)), 10, GENOME, outside="drop")
+
+
+def test_repr():
+    many = Windows.from_arrays(["x", "y", "z"], np.arange(2000) % 2, 0, 600)
+    assert repr(many) == "Windows(2000 windows of 600 bases on 2 contigs)"
+    assert repr(many[[0]]) == "Windows(1 window of 600 bases on 1 contig)"
+    assert repr(many[[]]) == "Windows(0 windows of 600 bases on 0 contigs)"
 
 
 def test_no_regions_give_no_windows():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dnafast.regions import Intervals, Regions, common_contigs
 from dnafast.regions.placing import place
-from dnafast.windowing import GenomeLike, Windows, centres, windows
+from dnafast.windowing import GenomeLike, Windows, centres, check_length, check_names, windows
 
 _PAIRS_AT_ONCE = 1 << 21  # pairs of window and peak that are looked at together: bounds the memory
 
@@ -140,10 +140,13 @@ def union_sites(
         `positive` for every task and are left out.
 
     Raises:
+        TypeError: a length that is no integer, or `contigs` that is one string.
         ValueError: no table, a task without a site, or what `dnafast.windows` raises.
     """
     if not peaks:
         raise ValueError("peaks is empty: at least one table of peaks is wanted")
+    length = check_length(length)
+    check_names(contigs)
     placed, sources, first_row = [], [], 0
     read = off_genome = 0
     for table in peaks.values():

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnafast.regions import Regions
-from dnafast.regions.text import read_bytes
+from dnafast.regions.text import counted, read_bytes
 
 # The contig may not hold what sets fields of a header apart; the strand may be missing.
 _INTERVAL = re.compile(r"([^\s:|;,=()\[\]]+):(\d{1,18})-(\d{1,18})(?:\(([+.-])\))?(?![\w.])")
 _SEQUENCE_COLUMNS, _LABEL_COLUMNS = ("sequence", "seq"), ("label", "class")
+_KNOWN_COLUMNS = frozenset((*_SEQUENCE_COLUMNS, *_LABEL_COLUMNS))
 
 # Letters become upper-case A C G T N: 0 marks what is no base, and _AMBIGUOUS the other IUPAC letters.
 _AMBIGUOUS = b"RYSWKMBDHVryswkmbdhv"
@@ -127,14 +128,15 @@ def read_table(path: str | PathLike[str]) -> SequenceTable:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: one sentence with file, line and value: an empty file, no second column, a row with another number
-            of columns, sequences of different lengths, a letter that is no base, a label other than 0 and 1, or
-            broken compression.
+        ValueError: one sentence with file, line and value: an empty file, a table of windows, no second column, a row
+            with another number of columns, an empty cell in the column split, sequences of different lengths, a
+            letter that is no base, a label other than 0 and 1, or broken compression.
     """
     text = read_bytes(path).decode()
     header_line = text.lstrip().partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in header_line else ",")
     header: list[str] = []
+    header_number = 1
     rows: list[list[str]] = []
     lines: list[int] = []
     try:
@@ -142,11 +144,21 @@ def read_table(path: str | PathLike[str]) -> SequenceTable:
             if not any(cell.strip() for cell in row):
                 continue
             if not header:
-                header = [cell.strip().lower() for cell in row]
+                header, header_number = [cell.strip().lower() for cell in row], reader.line_num
+                if header[0] == "#contig":
+                    raise ValueError(
+                        f"{path} is a table of windows ({header[0]!r} comes first), not of sequences: add --fasta "
+                        "GENOME, the genome that they lie on"
+                    )
                 continue
             if len(row) != len(header):
+                count = counted(len(row), "column")
+                if _KNOWN_COLUMNS.intersection(header):
+                    raise ValueError(f"{path}, line {reader.line_num}: {count}, but the header has {len(header)}")
+                shown = _shortened(header_line.strip().encode())
                 raise ValueError(
-                    f"{path}, line {reader.line_num}: {len(row)} columns, but the header has {len(header)}"
+                    f"{path}, line {header_number}: {shown} is not a header with columns sequence and label (it has "
+                    f"{counted(len(header), 'column')}, line {reader.line_num} has {count})"
                 )
             rows.append(row)
             lines.append(reader.line_num)
@@ -157,7 +169,7 @@ def read_table(path: str | PathLike[str]) -> SequenceTable:
             f"{path}, line 1: a table needs the columns sequence and label, separated by commas or tabs, but its "
             f"header is {_shortened(header_line.strip().encode())}"
         )
-    if not {*_SEQUENCE_COLUMNS, *_LABEL_COLUMNS}.intersection(header) and set(header[0]) <= set("acgtn"):
+    if not _KNOWN_COLUMNS.intersection(header) and set(header[0]) <= set("acgtn"):
         raise ValueError(f"{path}, line 1: the header is missing: it names the columns, as in 'sequence,label'")
     if not rows:
         raise ValueError(f"{path} has a header but no row")
@@ -170,6 +182,9 @@ def read_table(path: str | PathLike[str]) -> SequenceTable:
         if value not in ("0", "1"):
             raise ValueError(f"{path}, line {line}: label {value!r} is neither 0 nor 1 (two classes are compared)")
         labels[index] = value == "1"
+    split = tuple(row[header.index("split")].strip() for row in rows) if "split" in header else None
+    if split is not None and "" in split:
+        raise ValueError(f"{path}, line {lines[split.index('')]}: the split is missing: train, valid or test is wanted")
     names = [row[header.index("name")].strip() for row in rows] if "name" in header else []
     coordinates, note = _coordinates(names, letters.shape[1], str(path)) if names else (None, "")
     return SequenceTable(
@@ -180,7 +195,7 @@ def read_table(path: str | PathLike[str]) -> SequenceTable:
         {"iupac_as_n": ambiguous},
         note,
         labels,
-        tuple(row[header.index("split")].strip() for row in rows) if "split" in header else None,
+        split,
     )
 
 

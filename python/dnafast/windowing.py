@@ -11,12 +11,38 @@ from numpy.typing import ArrayLike, NDArray
 
 from dnafast.regions import Regions, common_contigs, overlap_mask
 from dnafast.regions.placing import place
+from dnafast.regions.text import counted
 
 if TYPE_CHECKING:
     import pandas
 
 
-@dataclass(frozen=True, eq=False)
+LONGEST = 2**31 - 1  # bases: the native half counts positions within a window in 32 bits
+
+
+def check_length(length: int) -> int:
+    """The length of a window as a plain int.
+
+    Raises:
+        TypeError: it is no integer.
+        ValueError: it is less than 1, or more than 2**31 - 1.
+    """
+    if isinstance(length, bool) or not isinstance(length, int | np.integer):
+        raise TypeError(f"length must be an integer (bases in a window), not {length!r}")
+    if length < 1:
+        raise ValueError(f"length must be at least 1, not {length}")
+    if length > LONGEST:
+        raise ValueError(f"length must be at most 2**31 - 1 = {LONGEST}, not {length}")
+    return int(length)
+
+
+def check_names(contigs: Sequence[str] | None) -> None:
+    """Raise TypeError for one string in place of a list of contigs' names."""
+    if isinstance(contigs, str):
+        raise TypeError(f"contigs must be a list of names, not one string: write [{contigs!r}]")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Windows:
     """A table of N windows of one length; scalars given for start, strand or source are spread over all rows.
 
@@ -40,7 +66,7 @@ class Windows:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "contigs", tuple(self.contigs))
-        object.__setattr__(self, "length", int(self.length))
+        object.__setattr__(self, "length", check_length(self.length))
         contig = np.ascontiguousarray(self.contig, dtype=np.int32).reshape(-1)
         object.__setattr__(self, "contig", contig)
         for name, dtype in (("start", np.int64), ("strand", np.int8), ("source", np.int64)):
@@ -48,8 +74,6 @@ class Windows:
             if values.ndim and values.shape != contig.shape:
                 raise ValueError(f"{name} has shape {values.shape}, but contig has {contig.size} rows")
             object.__setattr__(self, name, np.ascontiguousarray(np.broadcast_to(values, contig.shape)))
-        if self.length < 1:
-            raise ValueError(f"length must be at least 1, not {self.length}")
         if contig.size and (contig.min() < 0 or contig.max() >= len(self.contigs)):
             raise ValueError(f"contig must be an index into the {len(self.contigs)} names of contigs")
 
@@ -83,6 +107,11 @@ class Windows:
 
     def __len__(self) -> int:
         return int(self.contig.size)
+
+    def __repr__(self) -> str:
+        used = counted(np.unique(self.contig).size, "contig")
+        rows, bases = counted(len(self), "window"), counted(self.length, "base")
+        return f"{type(self).__name__}({rows} of {bases} on {used})"
 
     def __getitem__(self, rows: slice | ArrayLike) -> Windows:
         """The rows of a slice, a mask (N,) or an array of indices, as a table; `flow` stays that of the whole."""
@@ -148,6 +177,17 @@ class GenomeLike(Protocol):
         """Per window: G+C, unknown (N and beyond the contig) and soft-masked bases, uint32 (N, 3)."""
 
 
+# What became of the regions that were left out, by the step that counts them.
+_LOSSES = {
+    "outside": "lie on contigs that the genome lacks or past an end",
+    "other_contigs": "on contigs that are not used",
+    "excluded": "touch regions to exclude",
+    "edge": "too near an end of their contig",
+    "N": "with too many unknown bases (N)",
+    "duplicate": "too near a stronger one",
+}
+
+
 def windows(
     regions: Regions,
     length: int,
@@ -186,10 +226,12 @@ def windows(
         score, then the first), `used`, and those in `summit_missing`.
 
     Raises:
+        TypeError: a length or jitter that is no integer, or `contigs` that is one string.
         ValueError: an argument that makes no sense, a region beyond the edge (edge="error"), half of the regions not
             on the genome, or no window left.
     """
     _check_options(length, at, edge, jitter, max_n)
+    check_names(contigs)
     flow = dict.fromkeys(
         ("read", "outside", "other_contigs", "excluded", "edge", "N", "duplicate", "used", "summit_missing"), 0
     )
@@ -219,20 +261,25 @@ def windows(
         rows = kept
     flow["used"] = rows.size
     if len(regions) and not rows.size:
-        losses = ", ".join(f"{step} {n}" for step, n in flow.items() if n and step not in ("read", "summit_missing"))
-        raise ValueError(f"no window is left of the {len(regions)} regions of {regions.path or 'the table'}: {losses}")
+        losses = ", ".join(f"{flow[step]} {reason}" for step, reason in _LOSSES.items() if flow[step])
+        raise ValueError(
+            f"no window is left of the {counted(len(regions), 'region')} of {regions.path or 'the table'}: {losses}"
+        )
     return replace(table[rows], flow=flow)
 
 
 def _check_options(length: int, at: str, edge: str, jitter: int, max_n: float) -> None:
-    if length < 1:
-        raise ValueError(f"length must be at least 1, not {length}")
+    check_length(length)
     if at not in ("summit", "centre"):
         raise ValueError(f"at must be 'summit' or 'centre', not {at!r}")
     if edge not in ("drop", "pad", "error"):
         raise ValueError(f"edge must be 'drop', 'pad' or 'error', not {edge!r}")
+    if isinstance(jitter, bool) or not isinstance(jitter, int | np.integer):
+        raise TypeError(f"jitter must be an integer (bases), not {jitter!r}")
     if jitter < 0:
         raise ValueError(f"jitter must not be negative, but is {jitter}")
+    if length + 2 * int(jitter) > LONGEST:
+        raise ValueError(f"length {length} with jitter {jitter} to either side must be at most {LONGEST} bases")
     if not 0 <= max_n <= 1:
         raise ValueError(f"max_n must be a fraction from 0 to 1, not {max_n}")
 

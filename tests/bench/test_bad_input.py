@@ -87,7 +87,7 @@ CASES = {
         ["'1'", "'chr1'", "--outside drop"],
     ),
     "beyond the ends": (write("peaks.bed", "chr1\t900000\t900100\n"), GENOME, ["900000", "60000", "--outside drop"]),
-    "no peak left": (write("peaks.bed", "chr1\t0\t20\n"), GENOME, ["no window is left", "edge 1"]),
+    "no peak left": (write("peaks.bed", "chr1\t0\t20\n"), GENOME, ["no window is left", "1 too near an end"]),
     "too few peaks for three parts": (write("peaks.bed", "chr1\t500\t700\n"), GENOME, ["part"]),
     "unknown contig": (good, changed(GENOME, "--contigs", "chr9"), ["chr9", "chr1"]),
     "unknown test contig": (good, changed(GENOME, "--test", "chr9"), ["chr9"]),

@@ -130,7 +130,7 @@ def test_save_and_load(entry: tuple[str, str], tmp_path: Any) -> None:
         torch.testing.assert_close(other(codes), model(codes), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("length", [1, 7, 22])
+@pytest.mark.parametrize("length", [1, 3, 5, 7, 22])
 def test_short_sequences_are_padded_with_n(entry: tuple[str, str], length: int) -> None:
     model, codes = small(*entry, length=length).eval(), random_codes(3, length)
     missing = max(0, model.config.minimum_length - length)
@@ -138,8 +138,13 @@ def test_short_sequences_are_padded_with_n(entry: tuple[str, str], length: int) 
     assert padded.shape[1] == model.config.padded_length
     logits = model(codes)
     torch.testing.assert_close(logits, model(padded), rtol=0, atol=0)
-    if length >= 7:  # shorter ones hold no k-mer
-        torch.testing.assert_close(logits, model(encoded(codes, model.config.encoding)), rtol=0, atol=0)
+    torch.testing.assert_close(logits, model(encoded(codes, model.config.encoding)), rtol=0, atol=0)
+
+
+def test_sequences_that_hold_no_word_are_given_as_base_codes() -> None:
+    assert small("kmer_cnn", length=5).config.encoding == BaseCodes()
+    assert small("kmer_cnn", length=6).config.encoding == Kmers(6)
+    assert small("kmer_cnn", length=3, k=3).config.encoding == Kmers(3)
 
 
 def test_minimum_length_is_the_shortest_possible(entry: tuple[str, str]) -> None:

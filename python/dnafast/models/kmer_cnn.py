@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dnafast.encoding import Encoding, Kmers
+from dnafast.encoding import BaseCodes, Encoding, Kmers
 from dnafast.models.config import ModelConfig
 from dnafast.models.layers import Network, SamePadConv1d, convolution_flops, kmer_input, linear_flops
 
@@ -49,8 +49,8 @@ class KmerCNNConfig(ModelConfig):
 
     @property
     def encoding(self) -> Encoding:
-        """K-mer ids int64 (N, L - k + 1)."""
-        return Kmers(self.k)
+        """K-mer ids int64 (N, L - k + 1); base codes, which the network pads, where a sequence holds no word."""
+        return Kmers(self.k) if self.length >= self.k else BaseCodes()
 
     @property
     def minimum_length(self) -> int:

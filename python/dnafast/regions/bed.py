@@ -37,7 +37,8 @@ def read_bed(path: str | PathLike[str], columns: str | int = "auto") -> Regions:
         FileNotFoundError: no such file.
         ValueError: one sentence with the file, the line and the value: too few or differing numbers of columns, a
             start or end that is no integer, a negative start, an end that is not greater than the start, a score or
-            signal that is no number, a strand other than + - ., a summit outside its peak; or a file without regions.
+            signal that is no number (nan is none), a strand other than + - ., a summit outside its peak; or a file
+            without regions.
     """
     if columns not in _LAYOUTS:
         raise ValueError(f"columns must be one of {', '.join(map(repr, _LAYOUTS))}, not {columns!r}")
@@ -65,8 +66,8 @@ def read_bed(path: str | PathLike[str], columns: str | int = "auto") -> Regions:
     signal = summit = None
     if isinstance(layout, str):
         signal = table.numbers(6, "signal")
-        table.numbers(7, "p-value")
-        table.numbers(8, "q-value")
+        table.numbers(7, "p-value", allow_nan=True)
+        table.numbers(8, "q-value", allow_nan=True)
     if layout == "narrowPeak":
         offset = table.integers(9, "summit")
         table.refuse(
@@ -110,7 +111,7 @@ def _is_number(text: str) -> bool:
 
 
 def _is_integer(text: str) -> bool:
-    return text.removeprefix("-").isdigit()
+    return text.isascii() and text.removeprefix("-").isdigit()
 
 
 def _strand(table: _Lines, columns: str | int) -> NDArray[np.int8]:
@@ -119,7 +120,9 @@ def _strand(table: _Lines, columns: str | int) -> NDArray[np.int8]:
     strand: NDArray[np.int8] = (code == ord("+")).astype(np.int8) - (code == ord("-")).astype(np.int8)
 
     def message(row: int) -> str:
-        remedy = "if column 6 means something else, read the file with columns=3 (or 4, 5)" if columns == "auto" else ""
+        remedy = (
+            "if column 6 means something else, read fewer with --columns 3 (columns=3)" if columns == "auto" else ""
+        )
         return f"strand {table.text(row, 5)!r} is none of '+', '-', '.'" + (f"; {remedy}" if remedy else "")
 
     table.refuse((strand == 0) & (code != ord(".")), message)
@@ -226,10 +229,15 @@ class _Lines:
             digit = self.letters[end - 1 - place].astype(np.int64) - _ZERO
             wrong |= here & ((digit < 0) | (digit > 9))
             value += np.where(here & ~wrong, digit, 0) * 10**place
-        self.refuse(wrong, lambda row: f"{label} {self.text(row, column)!r} is not an integer")
+
+        def message(row: int) -> str:
+            text = self.text(row, column)
+            return f"{label} {text!r} is {'too large' if _is_integer(text) else 'not an integer'}"
+
+        self.refuse(wrong, message)
         return np.where(negative, -value, value)
 
-    def numbers(self, column: int, label: str) -> NDArray[np.float64]:
+    def numbers(self, column: int, label: str, *, allow_nan: bool = False) -> NDArray[np.float64]:
         """One column as numbers, float64 (rows,), NaN where it is "."."""
         begin, end = self.bounds(column)
         size = end - begin
@@ -247,6 +255,10 @@ class _Lines:
                 value = self._numbers_one_by_one(column, label, absent)
         else:
             value = self._numbers_one_by_one(column, label, absent)
+        self.refuse(
+            np.isnan(value) & (not allow_nan),
+            lambda row: f"{label} {self.text(row, column)!r} is not a number ('.' stands for an absent one)",
+        )
         value[absent] = np.nan
         return value
 

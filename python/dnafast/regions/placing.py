@@ -65,12 +65,19 @@ def place(
     n_unknown, n_past_end = int(unknown.sum()), int(past_end.sum())
     if outside == "error" and 2 * (n_unknown + n_past_end) >= len(regions) > 0:
         source = regions.path or "the table"
+        remedy = "use a genome of the same assembly"
         if n_unknown >= n_past_end:
             missing = [name for name, at in zip(regions.contigs, index, strict=True) if at < 0]
             reason = (
                 f"{n_unknown} of {len(regions)} regions of {source} lie on contigs that the genome lacks: the regions "
                 f"have {_examples(missing)}, the genome has {_examples(contigs)}"
             )
+            twin = _twin(missing, contigs)
+            if twin is not None:
+                remedy = (
+                    f"{twin[0]!r} here is probably {twin[1]!r} there: rename the contigs of one of the files, use a "
+                    "genome with the same names"
+                )
         else:
             row = int(np.argmax(past_end))
             name = regions.contigs[regions.contig[row]]
@@ -79,13 +86,22 @@ def place(
                 f"{name}:{regions.start[row]}-{regions.end[row]} for one, where the genome's {name} has "
                 f"{contigs[name]} bases"
             )
-        raise ValueError(
-            f'{reason}; use a genome of the same assembly, or drop such regions with --outside drop (outside="drop")'
-        )
+        raise ValueError(f'{reason}; {remedy}, or drop such regions with --outside drop (outside="drop")')
     rows = np.flatnonzero(~unknown & ~past_end)
     kept = replace(regions[rows], contigs=tuple(contigs), contig=contig[rows])
     counts = {"read": len(regions), "unknown_contig": n_unknown, "past_end": n_past_end, "kept": len(kept)}
     return kept, counts, rows
+
+
+def _twin(names: Iterable[str], contigs: Mapping[str, int]) -> tuple[str, str] | None:
+    """The first name that is a contig's but for a "chr" in front, and that contig."""
+    for name in names:
+        bare = name.removeprefix("chr")
+        # UCSC's chrM is MT elsewhere.
+        for other in (bare, f"chr{name}", *(("MT",) if bare == "M" else ("chrM",) if bare == "MT" else ())):
+            if other != name and other in contigs:
+                return name, other
+    return None
 
 
 def _examples(names: Iterable[str], shown: int = 3) -> str:

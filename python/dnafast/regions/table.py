@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dnafast.regions.text import counted
+
 if TYPE_CHECKING:
     import pandas
 
@@ -33,7 +35,7 @@ class Intervals(Protocol):
         """int64 (N,), exclusive."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Regions:
     """A table of N intervals; columns are arrays of one length, contigs are indices into `contigs`.
 
@@ -127,6 +129,10 @@ class Regions:
 
     def __len__(self) -> int:
         return int(self.contig.size)
+
+    def __repr__(self) -> str:
+        rows, used = counted(len(self), "region"), counted(np.unique(self.contig).size, "contig")
+        return f"Regions({rows} on {used}{f', from {self.path}' if self.path else ''})"
 
     def __getitem__(self, rows: slice | ArrayLike) -> Regions:
         """The rows of a slice, a mask (N,) or an array of indices, as a table."""

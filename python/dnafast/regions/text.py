@@ -1,4 +1,4 @@
-"""The bytes of a text file, plain or compressed."""
+"""Text: the bytes of a file, plain or compressed, and counts in words."""
 
 from __future__ import annotations
 
@@ -40,3 +40,8 @@ def read_bytes(path: str | PathLike[str]) -> bytes:
             line = content.count(b"\n", 0, error.start) + 1
             raise ValueError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is no UTF-8 text") from None
     return content
+
+
+def counted(count: int, noun: str) -> str:
+    """A count and its noun, "1 window" or "2000 windows"."""
+    return f"{count} {noun}{'s' if count != 1 else ''}"

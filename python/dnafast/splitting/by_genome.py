@@ -16,7 +16,8 @@ from dnafast.splitting.parts import PARTS, Split, clipped, counts, megabases, pa
 from dnafast.windowing import Windows
 
 _STRETCH = re.compile(r"(?P<contig>.+):(?P<start>[\d,]*)-(?P<end>[\d,]*)")
-_SMALLEST = 0.25  # whole contigs that give a part less than this of its share are cut instead
+# Whole contigs are cut where they would give a part less, training less, or any part more than so much of its share.
+_SMALLEST, _SMALLEST_TRAIN, _LARGEST = 0.25, 0.85, 1.5
 _GAP_SEARCH = 0.05  # a border may move by this share of the rows to fall between two windows
 
 
@@ -66,9 +67,9 @@ def split(
     """Split windows (the positives) by the piece of genome that they lie on.
 
     Parts that are not asked for by name are filled in the order of the genome, train, valid, test, as near to
-    `fractions` of the windows as may be: with whole contigs where there are enough of like size, else (one contig, or
-    a chromosome beside its plasmids) in stretches whose borders fall between windows where they can. Windows that lie
-    across a border are dropped.
+    `fractions` of the windows as may be: with whole contigs where these come near (training gets 0.85 of its share or
+    more, no part more than 1.5 times its own), else (few contigs, or a chromosome beside its plasmids) in stretches
+    whose borders fall between windows where they can. Windows that lie across a border are dropped.
 
     Args:
         windows: N windows.
@@ -125,6 +126,16 @@ def split_in_order(
     for stretches in intervals.values():
         rest = subtract(rest, stretches)
     inside = clipped(windows, lengths)
+    if intervals and not inside_mask(inside, rest).any():
+        held = " and ".join(
+            f"{name} ({texts if isinstance(texts, str) else ', '.join(texts)})"
+            for name, texts in named.items()
+            if texts is not None
+        )
+        raise ValueError(
+            f"{held} leave{'s' if len(intervals) == 1 else ''} nothing to train on: the windows lie on "
+            f"{_shown(whole, lengths)}; name fewer of these places"
+        )
     missing = [name for name in PARTS if name not in intervals]
     rows = np.flatnonzero(inside_mask(inside, rest))
     share = np.array([wanted[name] for name in missing])
@@ -204,7 +215,8 @@ def _borders(
     if len(parts) == 1:
         return []
     if len(inside) < len(parts):
-        raise ValueError(f"{len(inside)} windows cannot be split into {len(parts)} parts ({', '.join(parts)})")
+        count = f"{len(inside)} window{'s' if len(inside) != 1 else ''}"
+        raise ValueError(f"{count} cannot be split into {len(parts)} parts ({', '.join(parts)})")
     order = np.lexsort((inside.start, inside.contig))
     contig, start, end = inside.contig[order], inside.start[order], inside.end[order]
     span = int(end.max()) + 2
@@ -212,7 +224,7 @@ def _borders(
     behind = np.maximum.accumulate(behind)
     weight = weight[order] if weight.sum() > 0 else np.ones(order.size)
     done = np.cumsum(weight) / weight.sum()  # share of the weight before a border in front of row i + 1
-    rows = _contig_borders(np.flatnonzero(np.diff(contig)) + 1, done, share)
+    rows = _contig_borders(np.flatnonzero(np.diff(contig)) + 1, done, share, parts)
     if rows is None:
         rows = _gap_borders(np.flatnonzero(behind[:-1] <= axis_start[1:]) + 1, done, share)
     borders: list[tuple[int, int]] = []
@@ -226,9 +238,12 @@ def _borders(
 
 
 def _contig_borders(
-    candidates: NDArray[np.int64], done: NDArray[np.float64], share: NDArray[np.float64]
+    candidates: NDArray[np.int64], done: NDArray[np.float64], share: NDArray[np.float64], parts: Sequence[str]
 ) -> list[int] | None:
-    """First rows of the parts but the first, each the first of a contig; None where contigs are too few or unequal."""
+    """First rows of the parts but the first, each the first of a contig.
+
+    None where contigs are too few or too unequal for parts of about the sizes wanted.
+    """
     rows: list[int] = []
     for parts_left, target in zip(range(len(share) - 1, 0, -1), np.cumsum(share), strict=False):
         # Each of the parts that follow the border needs a contig.
@@ -238,7 +253,8 @@ def _contig_borders(
         rows.append(int(here[np.argmin(abs(done[here - 1] - target))]))
         candidates = candidates[candidates > rows[-1]]
     got = np.diff([0.0, *done[np.array(rows) - 1], 1.0])
-    return None if (got < _SMALLEST * share).any() else rows
+    least = np.where(np.array(parts) == "train", _SMALLEST_TRAIN, _SMALLEST)
+    return None if ((got < least * share) | (got > _LARGEST * share)).any() else rows
 
 
 def _gap_borders(gaps: NDArray[np.int64], done: NDArray[np.float64], share: NDArray[np.float64]) -> list[int]:

@@ -69,6 +69,17 @@ def split_sequences(
     group = groups_by_shared_words(letters, word)
     part = _deal_out(group, classes, check_fractions(fractions), seed)
     sizes = np.bincount(group)
+    if sizes.size < len(PARTS):
+        words = f"shared words of {word} base{'s' if word > 1 else ''} on either strand"
+        linked = (
+            f"all {n:,} sequences are linked through {words}"
+            if sizes.size == 1
+            else f"the {n:,} sequences form only {sizes.size} groups through {words}"
+        )
+        raise ValueError(
+            f"{linked}, so no split into three parts keeps pieces of one out of another; a table with a column split "
+            "(train, valid, test) can say which sequence belongs where"
+        )
     remarks: tuple[str, ...] = ()
     if 2 * sizes.max() > n:
         remarks = (
