@@ -12,6 +12,7 @@ import numpy as np
 from dnafast.bench.dataset import Dataset, Flow, genome_blocks, unique_names
 from dnafast.bench.measure import Meter
 from dnafast.bench.options import BenchOptions
+from dnafast.bench.strand import resolve_strand
 from dnafast.genome import Genome
 from dnafast.labelling import union_sites
 from dnafast.negatives import sample_negatives
@@ -95,9 +96,7 @@ def _from_genome(options: BenchOptions, genome: Genome, fasta: Path) -> Dataset:
     table = Windows.concatenate(tables)
     part_column = np.array(part_names, dtype=object)
     group, block = genome_blocks(table, part_column == "test")
-    stranded = bool((table.strand != 0).all()) if options.strand == "auto" else options.strand == "stranded"
-    if stranded and not (table.strand != 0).all():
-        raise ValueError("--strand stranded: the peaks have no strand, so windows cannot be read in their direction")
+    stranded = resolve_strand(options, table)
     if not stranded:
         # Strands that mean nothing are not kept, so that the table that is written says how it was used.
         table = replace(table, strand=np.zeros(len(table), dtype=np.int8))
