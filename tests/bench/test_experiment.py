@@ -82,8 +82,8 @@ def test_metrics_are_those_of_the_saved_scores(finished):
         scores = np.load(finished / "runs" / row["run_id"] / "scores.npz", allow_pickle=False)
         column = ["one", "second"].index(row["task"])
         labels, probabilities = scores["labels"][:, column], scores["probabilities"][:, column]
-        assert float(row["auroc"]) == pytest.approx(roc_auc_score(labels, probabilities), abs=1e-4)
-        assert float(row["auprc"]) == pytest.approx(average_precision_score(labels, probabilities), abs=1e-3)
+        assert float(row["auroc"]) == pytest.approx(roc_auc_score(labels, probabilities), abs=1e-12)
+        assert float(row["auprc"]) == pytest.approx(average_precision_score(labels, probabilities), abs=1e-12)
 
 
 def test_native_and_torch_agree(finished):

@@ -286,9 +286,7 @@ def _outcome(
     test_rows = dataset.rows("test")
     group = dataset.group[test_rows]
     valid_labels, test_labels = (dataset.labels[dataset.rows(part)] for part in ("valid", "test"))
-    write_npz(
-        folder / "scores.npz", row=test_rows, labels=test_labels, probabilities=test_probabilities.astype(np.float32)
-    )
+    write_npz(folder / "scores.npz", row=test_rows, labels=test_labels, probabilities=test_probabilities)
     phases = meter.rows()
     spent = {name: sum(phase[name] for phase in phases) for name in ("cpu_user_seconds", "cpu_system_seconds")}
     rows = []
