@@ -29,7 +29,7 @@ GC_BIN_PERCENT = 2
 Columns = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Negatives(Windows):
     """Windows drawn by `sample_negatives`, in the order of the genome.
 

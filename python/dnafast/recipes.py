@@ -37,7 +37,7 @@ def demonstration() -> Recipe:
     # Every network gets the same steps: enough for gated recurrent ones to learn what a single site says.
     train = TrainConfig(
         batch_size=48,
-        max_steps=300,
+        max_steps=240,
         max_epochs=100,
         evaluate_every=30,
         patience=4,

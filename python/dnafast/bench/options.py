@@ -71,7 +71,7 @@ class BenchOptions:
     """Networks and floors to compare, such as lstm, deepbind:native or kmer_logistic."""
     seeds: Annotated[tuple[int, ...], _unset("1", "N ...")] = (1,)
     """How many seeds (one number), or the very seeds (two or more numbers)."""
-    epochs: Annotated[int | None, _unset("30; simulated data: 300 steps", "N")] = None
+    epochs: Annotated[int | None, _unset("30; simulated data: 240 steps", "N")] = None
     """Longest training, in passes over the training part; early stopping may end it sooner."""
     batch_size: Annotated[int | None, _unset("64; simulated data: 48", "N")] = None
     """Windows in a step."""
