@@ -40,7 +40,7 @@ def demonstration() -> Recipe:
         max_steps=240,
         max_epochs=100,
         evaluate_every=30,
-        patience=4,
+        patience=8,
         learning_rate=3e-3,
         schedule="constant",
     )
