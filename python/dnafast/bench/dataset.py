@@ -18,7 +18,7 @@ from dnafast.records import checksum, write_bytes
 from dnafast.splitting import PARTS
 from dnafast.windowing import Windows
 
-# Bootstrap draws whole stretches of the genome, since neighbouring windows are not independent (1 Mb as in design);
+# Bootstrap draws whole stretches of the genome, since neighbouring windows are not independent (1 Mb);
 # with fewer blocks than this in the test part an interval means little, so blocks are made smaller.
 BLOCK_BASES = 1_000_000
 _FEWEST_TO_SCORE = 30

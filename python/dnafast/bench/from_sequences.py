@@ -28,30 +28,23 @@ def from_fasta(options: BenchOptions, positives: Path, negatives: Path, meter: M
     """
     with meter.phase("index", "data"):
         opened, closed = read_fasta(positives), read_fasta(negatives)
-    lengths = opened.letters.shape[1], closed.letters.shape[1]
-    if lengths[0] != lengths[1]:
-        raise ValueError(
-            f"{negatives}: sequences of {lengths[1]} bases, but those of {positives} have {lengths[0]}: "
-            "networks are compared on sequences of one length"
-        )
-    coordinates = None
-    if opened.coordinates is not None and closed.coordinates is not None:
-        coordinates = Regions.concatenate([opened.coordinates, closed.coordinates])
-    sizes = [len(opened.letters), len(closed.letters)]
+        table = SequenceTable.from_classes(opened, closed)
+    labels = table.labels
+    assert labels is not None, "classes become labels"
     flow = Flow()
-    flow.add_all({"read": sizes[0]}, "positive")
-    flow.add_all({"read": sizes[1]}, "negative")
+    flow.add("read", len(opened), "positive")
+    flow.add("read", len(closed), "negative")
     name = positives.resolve().parent.name if positives.name.startswith("pos") else positives.name.split(".")[0]
     return assemble(
         options,
         meter,
         name=name,
         task=name,
-        letters=np.concatenate([opened.letters, closed.letters]),
-        labels=np.repeat(np.array([1, 0], dtype=np.int8), sizes),
-        source=np.repeat(np.array(["positive", "negative"], dtype=object), sizes),
+        letters=table.letters,
+        labels=labels,
+        source=np.where(labels == 1, "positive", "negative").astype(object),
         flow=flow,
-        coordinates=coordinates,
+        coordinates=table.coordinates,
         notes=[*_notes(opened), *_notes(closed)],
     )
 

@@ -25,7 +25,7 @@ from dnafast.records import run_id, write_csv, write_npz
 from dnafast.splitting import PARTS
 from dnafast.train import Progress, TrainConfig, train
 
-# Columns of runs.csv: the figures of design section 7, then what the report needs besides.
+# Columns of runs.csv: the figures of a run, then what the report needs besides.
 RUN_COLUMNS = (
     *("task", "model", "implementation", "encoding", "seed", "fold", "n_train", "n_test"),
     *("accuracy", "balanced_accuracy", "auroc", "auprc", "f1", "mcc", "sensitivity", "specificity"),
