@@ -41,11 +41,17 @@ Genome::Genome(std::vector<Contig> contigs, std::shared_ptr<const void> storage,
     : contigs_(std::move(contigs)),
       storage_(std::move(storage)),
       read_masked_(std::move(read_masked)),
-      masked_read_(std::make_unique<std::once_flag[]>(contigs_.size())),
+      masked_read_(std::make_unique<std::atomic<bool>[]>(contigs_.size())),
       masked_(contigs_.size()) {}
 
 std::span<const Interval> Genome::masked(std::size_t contig) const {
-  std::call_once(masked_read_[contig], [&] { masked_[contig] = read_masked_(contig, contigs_[contig]); });
+  if (!masked_read_[contig].load(std::memory_order_acquire)) {
+    const std::lock_guard lock(reading_masked_);
+    if (!masked_read_[contig].load(std::memory_order_relaxed)) {
+      masked_[contig] = read_masked_(contig, contigs_[contig]);
+      masked_read_[contig].store(true, std::memory_order_release);
+    }
+  }
   return masked_[contig];
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -54,7 +55,9 @@ class Genome {
   std::vector<Contig> contigs_;
   std::shared_ptr<const void> storage_;
   MaskReader read_masked_;
-  std::unique_ptr<std::once_flag[]> masked_read_;
+  // Not std::call_once: where the reading throws, some C++ runtimes never come back from the next call.
+  mutable std::mutex reading_masked_;
+  std::unique_ptr<std::atomic<bool>[]> masked_read_;
   mutable std::vector<std::vector<Interval>> masked_;
 };
 
