@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from dnafast.splitting import Split as Split
     from dnafast.splitting import split as split
     from dnafast.splitting import split_sequences as split_sequences
+    from dnafast.tiling import tiles as tiles
     from dnafast.windowing import Windows as Windows
     from dnafast.windowing import windows as windows
 
@@ -67,6 +68,7 @@ _PUBLIC = {
     "sample_negatives": "negatives",
     "split": "splitting",
     "split_sequences": "splitting",
+    "tiles": "tiling",
     "union_sites": "labelling",
     "windows": "windowing",
 }
