@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dnafast.encoding import OneHot as OneHot
     from dnafast.encoding import encode as encode
     from dnafast.genome import Genome as Genome
+    from dnafast.labelling import SparseLabels as SparseLabels
     from dnafast.labelling import label as label
     from dnafast.labelling import union_sites as union_sites
     from dnafast.loader import Batch as Batch
@@ -56,6 +57,7 @@ _PUBLIC = {
     "OneHot": "encoding",
     "Regions": "regions",
     "SequenceTable": "sequences",
+    "SparseLabels": "labelling",
     "Split": "splitting",
     "Windows": "windowing",
     "encode": "encoding",
