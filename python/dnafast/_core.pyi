@@ -78,7 +78,7 @@ class Prefetcher:
     """
     Fills the batches of one epoch on its own threads.
     """
-    def __init__(self, genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, strand: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, encoding: Encoding, labels: numpy.ndarray | None, shuffle: bool, seed: typing.SupportsInt | typing.SupportsIndex, epoch: typing.SupportsInt | typing.SupportsIndex, jitter: typing.SupportsInt | typing.SupportsIndex, reverse_complement: str, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    def __init__(self, genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, strand: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, encoding: Encoding, labels: numpy.ndarray | None, sparse_labels: tuple | None, shuffle: bool, seed: typing.SupportsInt | typing.SupportsIndex, epoch: typing.SupportsInt | typing.SupportsIndex, jitter: typing.SupportsInt | typing.SupportsIndex, reverse_complement: str, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
     def stop(self) -> None:
         """
