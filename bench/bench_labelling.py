@@ -7,7 +7,6 @@ the answers are looked at, a hundredth of it.
 from __future__ import annotations
 
 import importlib
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -92,7 +91,9 @@ def test_label(benchmark: Any, full: tuple[Size, Windows, list[Regions]], sparse
     check(laid, peaks, beginning)
     benchmark.extra_info["result_mb"] = round(found.nbytes / 1e6)
     del found, beginning
-    before, peak = peak_memory(size, sparse)
+    if threads == 1:
+        return
+    before, peak = memory(size, sparse)
     benchmark.extra_info |= {"tables_mb": round(before / 1e6), "added_peak_rss_mb": round((peak - before) / 1e6)}
 
 
@@ -117,8 +118,8 @@ def test_label_elsewhere(benchmark: Any, rivalry: tuple[Size, Windows, list[Regi
     np.testing.assert_array_equal(found, label(laid, peaks, POSITIVE, NEGATIVE))
 
 
-def peak_memory(size: Size, sparse: bool) -> tuple[int, int]:
-    """Peak resident bytes of a process of its own before it labels, and in all."""
+def memory(size: Size, sparse: bool) -> tuple[int, int]:
+    """Resident bytes of a process of its own before it labels, and their peak while it does."""
     form = "sparse" if sparse else "dense"
     command = [sys.executable, __file__, form, *map(str, size)]
     child = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -126,13 +127,13 @@ def peak_memory(size: Size, sparse: bool) -> tuple[int, int]:
     return before, peak
 
 
-def peak_rss() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
 if __name__ == "__main__":
+    from dnafast.bench.measure import Memory
+
     laid, peaks = simulate(Size(*map(int, sys.argv[2:])))
-    before = peak_rss()
-    result: Any = label(laid, peaks, POSITIVE, NEGATIVE, sparse=sys.argv[1] == "sparse")  # type: ignore[call-overload]
-    print(before, peak_rss())
+    options: Any = {"sparse": sys.argv[1] == "sparse"}
+    with Memory() as at_rest:
+        pass
+    with Memory() as labelling:
+        result = label(laid, peaks, POSITIVE, NEGATIVE, **options)
+    print(at_rest.peak_rss_bytes, labelling.peak_rss_bytes)
