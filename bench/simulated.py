@@ -1,4 +1,4 @@
-"""A random genome and windows of it, the same in each run."""
+"""A random genome, windows of it and peaks on it, the same in each run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dnafast import Regions
 
 GENOME_SIZE = 100_000_000
 LINE = 60
@@ -46,3 +48,25 @@ def write_fasta(path: Path) -> None:
         file.write(b">chr1\n")
         np.concatenate([whole, np.full((len(whole), 1), ord("\n"), np.uint8)], axis=1).tofile(file)
         file.write(letters[whole.size :].tobytes() + b"\n")
+
+
+class Outline:
+    """What tiles need of a genome, without its bases: 24 contigs, a twentieth of each in eight gaps."""
+
+    def __init__(self, bases: int) -> None:
+        share = np.linspace(5, 1, 24)
+        sizes = (share * bases / share.sum()).astype(np.int64).tolist()
+        self.contigs: dict[str, int] = {f"chr{number}": size for number, size in enumerate(sizes, 1)}
+
+    def unknown_blocks(self, contig: str) -> NDArray[np.int64]:
+        start = np.arange(8) * (self.contigs[contig] // 8)
+        return np.stack([start, start + self.contigs[contig] // 160], axis=1)
+
+
+def random_peaks(outline: Outline, count: int, seed: int) -> Regions:
+    """Peaks of 150 to 1000 bases anywhere, in no order."""
+    rng = np.random.default_rng(seed)
+    sizes = np.array(list(outline.contigs.values()))
+    contig = rng.choice(sizes.size, count, p=sizes / sizes.sum())
+    start = rng.integers(0, sizes[contig] - 1000)
+    return Regions.from_arrays(tuple(outline.contigs), contig, start, start + rng.integers(150, 1000, count))

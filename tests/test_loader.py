@@ -20,11 +20,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dnafast import BaseCodes, Genome, KmerCounts, Kmers, Loader, OneHot, Windows, _core
+from dnafast import BaseCodes, Genome, KmerCounts, Kmers, Loader, OneHot, SparseLabels, Windows, _core
 from dnafast import loader as loader_module
 from dnafast.loader import Batch
 
 SHUFFLE, JITTER, STRAND = 1, 2, 3
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +196,61 @@ def test_labels_keep_their_type(genome: Genome, labels: Any) -> None:
         assert np.array_equal(y, array[as_numpy(batch.index)])
 
 
+def sparse_labels(n: int, tasks: int) -> SparseLabels:
+    """Some rows without a cell, some full."""
+    random = np.random.default_rng(5)
+    cells = random.random((n, tasks)) < np.linspace(0, 1, n)[:, None]
+    indptr = np.concatenate(([0], np.cumsum(cells.sum(axis=1))))
+    return SparseLabels(indptr, np.nonzero(cells)[1], random.choice([1, -1], int(indptr[-1])), tasks)
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2, 7])
+@pytest.mark.parametrize("tasks", [0, 1, 70])
+def test_sparse_labels_are_expanded(genome: Genome, threads: int, tasks: int) -> None:
+    windows, sparse = make_windows(genome, 101), sparse_labels(101, tasks)
+    dense = Loader(genome, windows, sparse.to_dense(), batch_size=16, threads=1)
+    loader = Loader(genome, windows, sparse, batch_size=16, threads=threads)
+    for _ in range(2):
+        batches = list(loader)
+        assert all(as_numpy(batch.y).dtype == np.int8 for batch in batches)
+        assert content(batches) == content(dense)
+
+
+def test_sparse_labels_on_ranks_restored_and_without_torch(genome: Genome, monkeypatch: pytest.MonkeyPatch) -> None:
+    windows, sparse = make_windows(genome, 60), sparse_labels(60, 3)
+    whole, half = ({"batch_size": 8, "jitter": 2, "shuffle": True}, {"batch_size": 4, "jitter": 2, "shuffle": True})
+    expected = content(Loader(genome, windows, sparse.to_dense(), **whole))
+    ranks = [list(Loader(genome, windows, sparse, rank=rank, world_size=2, **half)) for rank in (0, 1)]
+    together = [
+        Batch(*(np.concatenate([as_numpy(part) for part in parts]) for parts in zip(*step, strict=True)))
+        for step in zip(*ranks, strict=True)
+    ]
+    assert content(together) == expected
+    restored = pickle.loads(pickle.dumps(Loader(genome, windows, sparse, **whole)))
+    assert content(restored) == expected
+    monkeypatch.setattr(loader_module, "_import_torch", lambda: None)
+    batches = list(Loader(genome, windows, sparse, **whole))
+    assert all(isinstance(batch.y, np.ndarray) for batch in batches)
+    assert content(batches) == expected
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_sparse_labels_in_a_forked_child(genome: Genome) -> None:
+    windows, sparse = make_windows(genome, 100), sparse_labels(100, 3)
+    loader = Loader(genome, windows, sparse, batch_size=8, threads=2)
+    assert in_forked_child(loader) == content(Loader(genome, windows, sparse.to_dense(), batch_size=8))
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_sparse_labels_that_are_changed_later_are_no_crash(genome: Genome, threads: int) -> None:
+    sparse = sparse_labels(60, 3)
+    loader = Loader(genome, make_windows(genome, 60), sparse, threads=threads)
+    sparse.indices[-1] = 3
+    with pytest.raises(ValueError, match="labels: row 59 names task 3 of 3"):
+        list(loader)
+
+
 def test_bfloat16_is_a_tensor(genome: Genome) -> None:
     torch = pytest.importorskip("torch")
     windows = make_windows(genome, 10)
@@ -319,7 +376,6 @@ def settles_at(count: int) -> bool:
 
 
 needs_proc = pytest.mark.skipif(not TASKS.is_dir(), reason="counts threads through /proc")
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
 
 
 @needs_proc
@@ -498,6 +554,7 @@ def test_meters(genome: Genome) -> None:
         ({"reverse_complement": "sometimes"}, "'sometimes' is not known: choose one of 'never', 'random', 'always'"),
         ({"labels": np.zeros(9)}, r"labels has shape \(9,\): it must be \(N,\) or \(N, T\) for the 10 windows"),
         ({"labels": np.zeros((10, 1, 1))}, "labels has shape"),
+        ({"labels": sparse_labels(9, 2)}, r"labels has shape \(9, 2\): it must have a row for each of the 10 windows"),
         ({"labels": ["open"] * 10}, "labels are of type <U4: they must be numbers"),
         ({"rank": 2, "world_size": 2}, "rank=2 must be below world_size=2"),
         ({"rank": 1}, "rank=1 must be below world_size=1"),

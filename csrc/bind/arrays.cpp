@@ -28,6 +28,19 @@ WindowColumns view_windows(const py::array& contig, const py::array& start, cons
   return windows;
 }
 
+SparseRows view_sparse_rows(const py::tuple& columns) {
+  if (columns.size() != 4) throw py::value_error("labels must be indptr, indices, data and the number of tasks");
+  SparseRows labels;
+  labels.indptr = view<std::int64_t>(columns[0].cast<py::array>(), "labels.indptr");
+  labels.indices = view<std::int32_t>(columns[1].cast<py::array>(), "labels.indices");
+  labels.data = view<std::int8_t>(columns[2].cast<py::array>(), "labels.data");
+  labels.tasks = columns[3].cast<std::size_t>();
+  if (labels.indptr.empty() || labels.indices.size() != labels.data.size()) {
+    throw py::value_error("labels.indptr must not be empty, and labels.indices and labels.data be of one length");
+  }
+  return labels;
+}
+
 void* writable_bytes(py::array& array, const char* name, std::size_t size) {
   if (!array.writeable()) throw py::value_error(std::string(name) + " must be writable");
   if (!is_contiguous(array)) throw py::value_error(std::string(name) + " must be C-contiguous");

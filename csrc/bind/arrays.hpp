@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/genome.hpp"
+#include "core/labelling.hpp"
 
 namespace dnafast::bind {
 
@@ -24,6 +25,9 @@ std::span<const T> view(const pybind11::array& array, const char* name) {
 
 // The columns of a window table, of equal length.
 WindowColumns view_windows(const pybind11::array& contig, const pybind11::array& start, const pybind11::array& strand);
+
+// Labels that are not 0: a tuple of indptr, indices, data and the number of tasks, which live as long as the tuple.
+SparseRows view_sparse_rows(const pybind11::tuple& columns);
 
 // The memory of an output of exactly this many bytes. Raises ValueError where it is not writable, not C-contiguous or
 // of another size; its type and shape are the caller's to check.

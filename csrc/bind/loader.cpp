@@ -35,10 +35,10 @@ ReverseComplement reverse_complement_from(const std::string& name) {
 class PyPrefetcher {
  public:
   PyPrefetcher(std::shared_ptr<Genome> genome, const py::array& contig, const py::array& start, const py::array& strand,
-               std::int64_t length, const Encoding& encoding, const std::optional<py::array>& labels, bool shuffle,
-               std::uint64_t seed, std::uint64_t epoch, std::int64_t jitter, const std::string& reverse_complement,
-               int threads)
-      : inputs_(py::make_tuple(contig, start, strand, labels)) {
+               std::int64_t length, const Encoding& encoding, const std::optional<py::array>& labels,
+               const std::optional<py::tuple>& sparse_labels, bool shuffle, std::uint64_t seed, std::uint64_t epoch,
+               std::int64_t jitter, const std::string& reverse_complement, int threads)
+      : inputs_(py::make_tuple(contig, start, strand, labels, sparse_labels)) {
     plan_.genome = std::move(genome);
     plan_.windows = view_windows(contig, start, strand);
     check_windows(*plan_.genome, plan_.windows);
@@ -52,6 +52,12 @@ class PyPrefetcher {
       }
       plan_.labels = static_cast<const std::byte*>(labels->data());
       plan_.label_bytes = rows > 0 ? static_cast<std::size_t>(labels->nbytes()) / rows : 0;
+    } else if (sparse_labels) {
+      plan_.sparse_labels = view_sparse_rows(*sparse_labels);
+      if (plan_.sparse_labels->indptr.size() != plan_.windows.contig.size() + 1) {
+        throw py::value_error("labels must have a row for each window");
+      }
+      plan_.label_bytes = plan_.sparse_labels->tasks;
     }
     plan_.shuffle = shuffle;
     plan_.seed = seed;
@@ -66,7 +72,7 @@ class PyPrefetcher {
     if (first + rows > plan_.windows.contig.size() || first + rows < first) {
       throw py::value_error("the batch reaches past the last window");
     }
-    if (y.has_value() != (plan_.labels != nullptr)) throw py::value_error("y goes with labels");
+    if (y.has_value() != (plan_.labels != nullptr || plan_.sparse_labels)) throw py::value_error("y goes with labels");
     BatchTarget target;
     target.first = first;
     target.rows = rows;
@@ -151,11 +157,11 @@ void register_loader(py::module_& m) {
       .def("take", &take_block, py::arg("bytes"));
   py::class_<PyPrefetcher>(m, "Prefetcher", "Fills the batches of one epoch on its own threads.")
       .def(py::init<std::shared_ptr<Genome>, const py::array&, const py::array&, const py::array&, std::int64_t,
-                    const Encoding&, const std::optional<py::array>&, bool, std::uint64_t, std::uint64_t, std::int64_t,
-                    const std::string&, int>(),
+                    const Encoding&, const std::optional<py::array>&, const std::optional<py::tuple>&, bool,
+                    std::uint64_t, std::uint64_t, std::int64_t, const std::string&, int>(),
            py::arg("genome"), py::arg("contig"), py::arg("start"), py::arg("strand"), py::arg("length"),
-           py::arg("encoding"), py::arg("labels"), py::arg("shuffle"), py::arg("seed"), py::arg("epoch"),
-           py::arg("jitter"), py::arg("reverse_complement"), py::arg("threads"))
+           py::arg("encoding"), py::arg("labels"), py::arg("sparse_labels"), py::arg("shuffle"), py::arg("seed"),
+           py::arg("epoch"), py::arg("jitter"), py::arg("reverse_complement"), py::arg("threads"))
       .def("submit", &PyPrefetcher::submit, py::arg("first"), py::arg("rows"), py::arg("x"), py::arg("y"),
            py::arg("index"), py::arg("strand"), "Queue rows [first, first + rows) of the stream.")
       .def("wait", &PyPrefetcher::wait, "Wait for the oldest batch; the seconds it took.")

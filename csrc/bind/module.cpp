@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m) {
   dnafast::bind::register_runtime(m);
   dnafast::bind::register_genome(m);
   dnafast::bind::register_encoding(m);
+  dnafast::bind::register_labelling(m);
   dnafast::bind::register_negatives(m);
   dnafast::bind::register_loader(m);
 }

@@ -65,6 +65,8 @@ void fill_batch(const LoadPlan& plan, const BatchTarget& target, std::size_t beg
                target.x + i * x_bytes, scratch);
     if (plan.labels != nullptr) {
       std::memcpy(target.y + i * plan.label_bytes, plan.labels + row * plan.label_bytes, plan.label_bytes);
+    } else if (plan.sparse_labels) {
+      expand_row(*plan.sparse_labels, row, reinterpret_cast<std::int8_t*>(target.y + i * plan.label_bytes));
     }
     target.index[i] = static_cast<std::int64_t>(row);
     target.strand[i] = reverse ? -1 : 1;

@@ -8,12 +8,14 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
 
 #include "core/encoding.hpp"
 #include "core/genome.hpp"
+#include "core/labelling.hpp"
 
 namespace dnafast {
 
@@ -28,6 +30,7 @@ struct LoadPlan {
   Encoding encoding;
   const std::byte* labels = nullptr;  // a row of label_bytes for each window, or none
   std::size_t label_bytes = 0;
+  std::optional<SparseRows> sparse_labels;  // in their place: rows of label_bytes labels that are expanded here
   bool shuffle = true;
   std::uint64_t seed = 0;
   std::uint64_t epoch = 0;

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dnafast.encoding import OneHot as OneHot
     from dnafast.encoding import encode as encode
     from dnafast.genome import Genome as Genome
+    from dnafast.labelling import SparseLabels as SparseLabels
     from dnafast.labelling import label as label
     from dnafast.labelling import union_sites as union_sites
     from dnafast.loader import Batch as Batch
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from dnafast.splitting import Split as Split
     from dnafast.splitting import split as split
     from dnafast.splitting import split_sequences as split_sequences
+    from dnafast.tiling import tiles as tiles
     from dnafast.windowing import Windows as Windows
     from dnafast.windowing import windows as windows
 
@@ -55,6 +57,7 @@ _PUBLIC = {
     "OneHot": "encoding",
     "Regions": "regions",
     "SequenceTable": "sequences",
+    "SparseLabels": "labelling",
     "Split": "splitting",
     "Windows": "windowing",
     "encode": "encoding",
@@ -67,6 +70,7 @@ _PUBLIC = {
     "sample_negatives": "negatives",
     "split": "splitting",
     "split_sequences": "splitting",
+    "tiles": "tiling",
     "union_sites": "labelling",
     "windows": "windowing",
 }

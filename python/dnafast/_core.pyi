@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['BlockPool', 'Encoding', 'FastaConverter', 'FormatError', 'Genome', 'Prefetcher', 'composition', 'encode_letters', 'encode_windows', 'instruction_set', 'keyed', 'pack_letters', 'pack_sequences', 'permutation', 'philox4x32', 'sample_negatives']
+__all__: list[str] = ['BlockPool', 'Encoding', 'FastaConverter', 'FormatError', 'Genome', 'Prefetcher', 'composition', 'encode_letters', 'encode_windows', 'expand_labels', 'instruction_set', 'keyed', 'label_dense', 'label_sparse', 'pack_letters', 'pack_sequences', 'permutation', 'philox4x32', 'sample_negatives']
 class FormatError(ValueError):
     """
     A file that is not what it should be.
@@ -78,7 +78,7 @@ class Prefetcher:
     """
     Fills the batches of one epoch on its own threads.
     """
-    def __init__(self, genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, strand: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, encoding: Encoding, labels: numpy.ndarray | None, shuffle: bool, seed: typing.SupportsInt | typing.SupportsIndex, epoch: typing.SupportsInt | typing.SupportsIndex, jitter: typing.SupportsInt | typing.SupportsIndex, reverse_complement: str, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    def __init__(self, genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, strand: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, encoding: Encoding, labels: numpy.ndarray | None, sparse_labels: tuple | None, shuffle: bool, seed: typing.SupportsInt | typing.SupportsIndex, epoch: typing.SupportsInt | typing.SupportsIndex, jitter: typing.SupportsInt | typing.SupportsIndex, reverse_complement: str, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
     def stop(self) -> None:
         """
@@ -109,6 +109,10 @@ def encode_windows(genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, 
     """
     Encode windows into the rows of out.
     """
+def expand_labels(labels: tuple, rows: numpy.ndarray, out: numpy.ndarray, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Write rows of sparse labels into out, int8 (len(rows), T).
+    """
 def instruction_set() -> str:
     """
     Name of the instruction set in use: the best there is, or the one that DNAFAST_ISA names.
@@ -116,6 +120,14 @@ def instruction_set() -> str:
 def keyed(seed: typing.SupportsInt | typing.SupportsIndex, epoch: typing.SupportsInt | typing.SupportsIndex, index: typing.SupportsInt | typing.SupportsIndex, purpose: typing.SupportsInt | typing.SupportsIndex) -> int:
     """
     64 random bits.
+    """
+def label_dense(contig: numpy.ndarray, start: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, contigs: typing.SupportsInt | typing.SupportsIndex, tables: collections.abc.Sequence[tuple], positive: typing.SupportsFloat | typing.SupportsIndex, negative: typing.SupportsFloat | typing.SupportsIndex, out: numpy.ndarray, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Write the labels that are not 0 into out, int8 (N, T), which holds zeros.
+    """
+def label_sparse(contig: numpy.ndarray, start: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, contigs: typing.SupportsInt | typing.SupportsIndex, tables: collections.abc.Sequence[tuple], positive: typing.SupportsFloat | typing.SupportsIndex, negative: typing.SupportsFloat | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+    """
+    The labels that are not 0, as compressed sparse rows: indptr, indices, data.
     """
 def pack_letters(letters: numpy.ndarray, names: collections.abc.Sequence[str], threads: typing.SupportsInt | typing.SupportsIndex) -> tuple[Genome, int]:
     ...

@@ -3,36 +3,160 @@
 from __future__ import annotations
 
 import heapq
+import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from dnafast.regions import Intervals, Regions, common_contigs
+from dnafast import _core
+from dnafast.regions import Regions, common_contigs, map_contigs
 from dnafast.regions.placing import place
+from dnafast.threads import resolve_threads
 from dnafast.windowing import GenomeLike, Windows, centres, check_length, check_names, windows
 
-_PAIRS_AT_ONCE = 1 << 21  # pairs of window and peak that are looked at together: bounds the memory
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SparseLabels:
+    """Labels int8 (N, T) of which only the cells other than 0 are kept, as compressed sparse rows.
+
+    The arrays are those of `scipy.sparse.csr_array((data, indices, indptr), shape=shape)`. Memory is 5 bytes for each
+    cell that is not 0 and 8 for each row.
+
+    Attributes:
+        indptr: int64 (N + 1,): the cells of row i are those from indptr[i] to indptr[i + 1].
+        indices: int32 (cells,), the task of each cell, ascending in a row.
+        data: int8 (cells,), its label.
+        tasks: T.
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    data: NDArray[np.int8]
+    tasks: int
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("indptr", np.int64), ("indices", np.int32), ("data", np.int8)):
+            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=dtype).reshape(-1))
+        object.__setattr__(self, "tasks", operator.index(self.tasks))
+        cells = self.data.size
+        if self.indices.size != cells:
+            raise ValueError(f"indices has {self.indices.size} cells, but data has {cells}")
+        if cells and not 0 <= self.indices.min() <= self.indices.max() < self.tasks:
+            raise ValueError(f"indices must lie between 0 and {self.tasks - 1}, the last of the {self.tasks} tasks")
+        indptr = self.indptr
+        if not indptr.size or indptr[0] != 0 or indptr[-1] != cells or (indptr[1:] < indptr[:-1]).any():
+            raise ValueError(f"indptr must rise from 0 to the number of cells, which is {cells}")
+
+    def __len__(self) -> int:
+        return int(self.indptr.size) - 1
+
+    def __repr__(self) -> str:
+        return f"SparseLabels({len(self)} x {self.tasks}, {self.density:.2%} of the cells are not 0)"
+
+    def __getitem__(self, rows: slice | ArrayLike) -> SparseLabels:
+        """The rows of a slice, a mask (N,) or an array of indices, as a table."""
+        row = self._numbers(rows)
+        begin = self.indptr[row]
+        count = self.indptr[row + 1] - begin
+        indptr = np.concatenate(([0], np.cumsum(count)))
+        cells = np.repeat(begin - indptr[:-1], count) + np.arange(indptr[-1])
+        return SparseLabels(indptr, self.indices[cells], self.data[cells], self.tasks)
+
+    def _numbers(self, rows: slice | ArrayLike) -> NDArray[np.int64]:
+        index: Any = rows if isinstance(rows, slice) else np.atleast_1d(np.asarray(rows))
+        if not isinstance(index, slice) and index.size == 0:
+            index = index.astype(np.int64)
+        return np.ascontiguousarray(np.arange(len(self))[index])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, T)."""
+        return len(self), self.tasks
+
+    @property
+    def dtype(self) -> np.dtype[np.int8]:
+        """int8."""
+        return self.data.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return self.indptr.nbytes + self.indices.nbytes + self.data.nbytes
+
+    @property
+    def density(self) -> float:
+        """Share of the cells that are not 0; 0 where there is no cell at all."""
+        return self.data.size / max(len(self) * self.tasks, 1)
+
+    @property
+    def positives(self) -> NDArray[np.int64]:
+        """Windows labelled 1, int64 (T,)."""
+        return np.bincount(self.indices[self.data == 1], minlength=self.tasks)
+
+    @property
+    def ambiguous(self) -> NDArray[np.int64]:
+        """Windows labelled -1, int64 (T,)."""
+        return np.bincount(self.indices[self.data == -1], minlength=self.tasks)
+
+    def to_dense(self, rows: slice | ArrayLike | None = None, threads: int | None = None) -> NDArray[np.int8]:
+        """Labels of all rows, or of those of a slice, a mask (N,) or an array of indices; int8 (rows, T)."""
+        row = self._numbers(slice(None) if rows is None else rows)
+        out = np.empty((row.size, self.tasks), dtype=np.int8)
+        _core.expand_labels(labels=self.columns, rows=row, out=out, threads=resolve_threads(threads))
+        return out
+
+    @property
+    def columns(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int8], int]:
+        """What the native half takes: indptr, indices, data, tasks."""
+        return self.indptr, self.indices, self.data, self.tasks
 
 
+@overload
 def label(
-    windows: Windows, peaks: Regions | Sequence[Regions], positive: float = 0.5, negative: float = 0.0
-) -> NDArray[np.int8]:
+    windows: Windows,
+    peaks: Regions | Sequence[Regions],
+    positive: float = ...,
+    negative: float = ...,
+    sparse: Literal[False] = ...,
+    threads: int | None = ...,
+) -> NDArray[np.int8]: ...
+@overload
+def label(
+    windows: Windows,
+    peaks: Regions | Sequence[Regions],
+    positive: float = ...,
+    negative: float = ...,
+    *,
+    sparse: Literal[True],
+    threads: int | None = ...,
+) -> SparseLabels: ...
+def label(
+    windows: Windows,
+    peaks: Regions | Sequence[Regions],
+    positive: float = 0.5,
+    negative: float = 0.0,
+    sparse: bool = False,
+    threads: int | None = None,
+) -> NDArray[np.int8] | SparseLabels:
     """Label windows by how far peaks overlap them.
 
     The overlap of a window and a peak is the number of bases that they share, as a fraction of the shorter of the
-    two; that of a window is the largest over the peaks of one table.
+    two; that of a window is the largest over the peaks of one table. Time and memory grow with the windows, the peaks
+    and the result, however the peaks overlap one another.
 
     Args:
-        windows: N windows.
+        windows: N windows, in any order; in that of the genome, as `tiles` lays them, they need not be sorted first.
         peaks: one table, or T of them, a task each. Contigs are matched by name.
         positive: label 1 from this overlap on.
         negative: label 0 up to this overlap, and wherever nothing overlaps.
+        sparse: keep only the labels that are not 0: of ten million tiles and a hundred peak files, a few per cent.
+        threads: None for every usable processor.
 
     Returns:
-        int8 (N, T): 1, 0, or -1 (ambiguous) between the thresholds.
+        int8 (N, T), or `SparseLabels` of this shape: 1, 0, or -1 (ambiguous) between the thresholds.
 
     Raises:
         ValueError: thresholds that are not 0 <= negative <= positive <= 1 with positive above 0.
@@ -40,71 +164,23 @@ def label(
     if not (0 <= negative <= positive <= 1 and positive > 0):
         raise ValueError(f"thresholds must be 0 <= negative <= positive <= 1, not {negative} and {positive}")
     tables = [peaks] if isinstance(peaks, Regions) else list(peaks)
+    contigs, (contig,) = common_contigs([(windows.contigs, windows.contig)])
+    options: dict[str, Any] = {
+        "contig": contig,
+        "start": windows.start,
+        "length": windows.length,
+        "contigs": len(contigs),
+        "tables": [(table.contig, table.start, table.end, map_contigs(table.contigs, contigs)) for table in tables],
+        "positive": positive,
+        "negative": negative,
+        "threads": resolve_threads(threads),
+    }
+    if sparse:
+        indptr, indices, data = _core.label_sparse(**options)
+        return SparseLabels(indptr, indices, data, len(tables))
     labels = np.zeros((len(windows), len(tables)), dtype=np.int8)
-    for task, table in enumerate(tables):
-        overlap = largest_overlap(windows, table)
-        labels[:, task] = np.where(overlap >= positive, 1, np.where(overlap > negative, -1, 0))
+    _core.label_dense(**options, out=labels)
     return labels
-
-
-def largest_overlap(windows: Windows, peaks: Regions) -> NDArray[np.float64]:
-    """Per window, the largest share of the shorter of window and peak that both have, float64 (N,)."""
-    _, (window_contig, peak_contig) = common_contigs([(t.contigs, t.contig) for t in (windows, peaks)])
-    largest = np.zeros(len(windows))
-    lowest = min(int(windows.start.min(initial=0)), 0)
-    span = max(_furthest(windows), _furthest(peaks)) - lowest + windows.length + 2
-    window_start = windows.start - lowest + window_contig.astype(np.int64) * span
-    peak_start = peaks.start - lowest + peak_contig.astype(np.int64) * span
-    size = peaks.end - peaks.start
-    # Windows in order keep the binary searches in cache; a peak given twice adds nothing.
-    order = np.argsort(window_start, kind="stable")
-    start = window_start[order]
-    best = np.zeros(start.size)
-    by_start = np.lexsort((size, peak_start))
-    peak_start, size = peak_start[by_start], size[by_start]
-    new = (size > 0) & ((np.diff(peak_start, prepend=-1) != 0) | (np.diff(size, prepend=-1) != 0))
-    peak_start, size = peak_start[new], size[new]
-    # Peaks of like size are swept together: among those at most `reach` long, the ones that overlap a window start
-    # within `reach` before it, so one long peak does not widen the search for all.
-    magnitude = np.frexp(size.astype(np.float64))[1]
-    for power in np.unique(magnitude):
-        these = magnitude == power
-        begin, width = peak_start[these], size[these]
-        reach = int(width.max())
-        first = np.searchsorted(begin, start - reach, side="right")
-        behind = np.searchsorted(begin, start + windows.length, side="left")
-        _sweep(start, windows.length, begin, width, first, behind, best)
-    largest[order] = best
-    return largest
-
-
-def _furthest(intervals: Intervals) -> int:
-    return int(intervals.end.max(initial=0))
-
-
-def _sweep(
-    start: NDArray[np.int64],
-    length: int,
-    begin: NDArray[np.int64],
-    width: NDArray[np.int64],
-    first: NDArray[np.int64],
-    behind: NDArray[np.int64],
-    best: NDArray[np.float64],
-) -> None:
-    """Raise `best` of each window to its overlap with the peaks first..behind."""
-    count = behind - first
-    rows = np.flatnonzero(count > 0)
-    total = np.cumsum(count[rows])
-    cuts = np.searchsorted(total, np.arange(0, total[-1] if rows.size else 0, _PAIRS_AT_ONCE)[1:])
-    for part in np.split(rows, np.unique(cuts)):
-        n = count[part]
-        offset = np.cumsum(n) - n
-        row = np.repeat(part, n)
-        peak = np.arange(row.size) - np.repeat(offset, n) + first[row]
-        shared = np.minimum(start[row] + length, begin[peak] + width[peak]) - np.maximum(start[row], begin[peak])
-        fraction = np.maximum(shared, 0) / np.minimum(width[peak], length)
-        if part.size:
-            best[part] = np.maximum(best[part], np.maximum.reduceat(fraction, offset))
 
 
 def union_sites(

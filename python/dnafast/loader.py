@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from dnafast import _core
 from dnafast.encoding import BaseCodes, KmerCounts, Kmers, OneHot
 from dnafast.genome import Genome
+from dnafast.labelling import SparseLabels
 from dnafast.threads import resolve_threads
 from dnafast.windowing import Windows
 
@@ -71,7 +72,8 @@ class Loader:
     Args:
         genome: where the windows lie.
         windows: table of N windows.
-        labels: (N,) or (N, T), numbers or truth values of any type; None for batches without y.
+        labels: (N,) or (N, T), numbers or truth values of any type, or `SparseLabels`, of which a batch's rows are
+            expanded as it is filled; None for batches without y.
         encoding: how a window becomes numbers.
         batch_size: windows in a batch, of each rank.
         shuffle: a new order each epoch; else that of the table.
@@ -99,7 +101,7 @@ class Loader:
         self,
         genome: Genome,
         windows: Windows,
-        labels: ArrayLike | None = None,
+        labels: ArrayLike | SparseLabels | None = None,
         *,
         encoding: Encoding = DEFAULT_ENCODING,
         batch_size: int = 256,
@@ -277,7 +279,8 @@ class Loader:
             strand=strand,
             length=self.windows.length,
             encoding=self.encoding.native(),
-            labels=self.labels,
+            labels=None if isinstance(self.labels, SparseLabels) else self.labels,
+            sparse_labels=self.labels.columns if isinstance(self.labels, SparseLabels) else None,
             shuffle=self.shuffle,
             seed=self.seed,
             epoch=epoch,
@@ -431,9 +434,13 @@ def _check_whole(argument: str, value: Any, least: int, most: int = 2**62) -> in
     return number
 
 
-def _check_labels(labels: ArrayLike | None, n: int) -> NDArray[Any] | None:
+def _check_labels(labels: ArrayLike | SparseLabels | None, n: int) -> NDArray[Any] | SparseLabels | None:
     if labels is None:
         return None
+    if isinstance(labels, SparseLabels):
+        if len(labels) != n:
+            raise ValueError(f"labels has shape {labels.shape}: it must have a row for each of the {n} windows")
+        return labels
     array = np.asarray(labels)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"labels are of type {array.dtype}: they must be numbers or truth values")

@@ -42,6 +42,21 @@ def check_names(contigs: Sequence[str] | None) -> None:
         raise TypeError(f"contigs must be a list of names, not one string: write [{contigs!r}]")
 
 
+def chosen_contigs(contigs: Sequence[str] | None, genome: Mapping[str, int]) -> NDArray[np.bool_]:
+    """Which of the genome's contigs are named, all of them for None; bool (contigs,).
+
+    Raises:
+        ValueError: a name that the genome lacks.
+    """
+    if contigs is None:
+        return np.ones(len(genome), dtype=np.bool_)
+    missing = [name for name in contigs if name not in genome]
+    if missing:
+        raise ValueError(f"contigs names {missing[0]!r}, but the genome has {_shown(list(genome))}")
+    named = set(contigs)
+    return np.fromiter((name in named for name in genome), np.bool_, len(genome))
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Windows:
     """A table of N windows of one length; scalars given for start, strand or source are spread over all rows.
@@ -239,10 +254,7 @@ def windows(
     located, counts, source = place(regions, genome.contigs, outside)
     flow["outside"] = counts["unknown_contig"] + counts["past_end"]
     if contigs is not None:
-        missing = [name for name in contigs if name not in genome.contigs]
-        if missing:
-            raise ValueError(f"contigs names {missing[0]!r}, but the genome has {_shown(list(genome.contigs))}")
-        chosen = np.isin(np.array(located.contigs, dtype=object), list(contigs))[located.contig]
+        chosen = chosen_contigs(contigs, genome.contigs)[located.contig]
         flow["other_contigs"] = int((~chosen).sum())
         located, source = located[chosen], source[chosen]
     centre, flow["summit_missing"] = centres(located, at)
@@ -272,14 +284,19 @@ def _check_options(length: int, at: str, edge: str, jitter: int, max_n: float) -
     check_length(length)
     if at not in ("summit", "centre"):
         raise ValueError(f"at must be 'summit' or 'centre', not {at!r}")
-    if edge not in ("drop", "pad", "error"):
-        raise ValueError(f"edge must be 'drop', 'pad' or 'error', not {edge!r}")
+    check_policies(edge, max_n)
     if isinstance(jitter, bool) or not isinstance(jitter, int | np.integer):
         raise TypeError(f"jitter must be an integer (bases), not {jitter!r}")
     if jitter < 0:
         raise ValueError(f"jitter must not be negative, but is {jitter}")
     if length + 2 * int(jitter) > LONGEST:
         raise ValueError(f"length {length} with jitter {jitter} to either side must be at most {LONGEST} bases")
+
+
+def check_policies(edge: str, max_n: float) -> None:
+    """Raise ValueError for policies of the contig's edge and of unknown bases that there are not."""
+    if edge not in ("drop", "pad", "error"):
+        raise ValueError(f"edge must be 'drop', 'pad' or 'error', not {edge!r}")
     if not 0 <= max_n <= 1:
         raise ValueError(f"max_n must be a fraction from 0 to 1, not {max_n}")
 
