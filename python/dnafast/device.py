@@ -1,7 +1,7 @@
 """The packed genome in a device's memory, where windows are decoded and encoded by torch operations.
 
-Nothing but coordinates crosses the bus. The same code runs on the CPU. What comes out is, byte for byte, what the native
-half gives: :meth:`dnafast.Genome.encode` and the batches of the loader.
+Nothing but coordinates crosses the bus. The same code runs on the CPU, and what comes out is, byte for byte, what the
+native half gives.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ class DeviceGenome:
         contig, start, strand = self.genome._columns(windows)
         if contig.size and not (contig.min() >= 0 and contig.max() < len(self.genome.contigs)):
             raise ValueError(f"windows.contig holds a number outside 0 to {len(self.genome.contigs) - 1}")
-        columns = (torch.tensor(column, device=self.device) for column in (contig, start, strand))
-        return encode_codes(self.codes(*columns, int(windows.length)), encoding)
+        there = [torch.tensor(column, device=self.device) for column in (contig, start, strand)]
+        return encode_codes(self.codes(there[0], there[1], there[2], int(windows.length)), encoding)
 
     def codes(self, contig: Tensor, start: Tensor, strand: Tensor, length: int) -> Tensor:
         """Base codes of windows, A C G T = 0 1 2 3 and anything else 4, as `BaseCodes` gives them.
@@ -124,8 +124,8 @@ class DeviceGenome:
             raise ValueError(f"length={length} must be at least 1")
         if self.device.type != "cpu" and os.getpid() != self._process:
             raise RuntimeError(
-                f"the genome on {self.device} is of another process: a forked process cannot use CUDA, so start workers "
-                "with 'spawn', or load batches with device='cpu' there"
+                f"the genome on {self.device} was put there by the process that this one was forked from, "
+                "and a forked process cannot use CUDA: start it with 'spawn', or use device='cpu' in it"
             )
         contig = contig.long()
         size, first_byte = self._contigs[contig].unbind(1)
@@ -140,7 +140,7 @@ class DeviceGenome:
         place = (first_base >> 2)[:, None] + step[:, None] * count  # (B, W + 1): byte of the contig, or outside it
         run = torch.searchsorted(self._run_starts, place + (contig << _AXIS_SHIFT)[:, None], right=True)
         address = (place + first_byte[:, None]).clamp_(0, len(self._packed) - 1)
-        words = self._words[self._run_known[run] | (reverse.long() << 8)[:, None] | self._packed[address]]
+        words = self._words[self._run_known[run] | torch.where(reverse, 256, 0)[:, None] | self._packed[address]]
         # A word holds four codes, the first in its low byte: two in a row hold the four that begin at any of them.
         pairs = words[:, :-1] | words[:, 1:] << 32
         aligned = (pairs >> (8 * skip)[:, None]).to(torch.int32)  # (B, W)
@@ -153,7 +153,7 @@ class DeviceGenome:
         except torch.OutOfMemoryError:
             free = torch.cuda.mem_get_info(self.device)[0]
             raise MemoryError(
-                f"the packed genome takes {size} bytes, of which device='{self.device}' has {free} free: load batches "
+                f"the packed genome takes {size} bytes and device='{self.device}' has {free} free: load batches "
                 f"with device='cpu' and pin=True, and move each with .to('{self.device}', non_blocking=True)"
             ) from None
         packed[[0, -1]] = 0
@@ -208,9 +208,9 @@ def _runs_of_bytes(borders: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArr
 
 
 def _words() -> NDArray[np.int64]:
-    """Four codes, the first in the low byte, for what is known (4 bits), the strand (1 bit) and the packed byte (8 bits).
+    """Four codes in reading order, the first in the low byte, int64 (16 * 2 * 256,).
 
-    On the reverse strand the codes are the complements, last base first.
+    By the known bases (4 bits), the strand (1 bit: the reverse complement) and the packed byte (8 bits).
     """
     packed_order = np.array([3, 1, 0, 2])  # T C A G
     bases = packed_order[(np.arange(256)[:, None] >> np.array([6, 4, 2, 0])) & 3]

@@ -80,8 +80,8 @@ class Loader:
             the shift stops, so that no window leaves it (or, cut with edge="pad", gets further out than it was).
         reverse_complement: "never" reads the window's own strand (unstranded: forward), "always" the opposite one,
             "random" either, by a draw.
-        device: where the batches are. "cuda" keeps the packed genome in the GPU's memory, 0.25 byte a base, once for all
-            loaders over it, and decodes the windows there: of the bases, only coordinates are copied.
+        device: where the batches are. With "cuda" the packed genome is in the GPU's memory, 0.25 byte a base, once for
+            all loaders over it, and windows are decoded there: coordinates are copied, never bases.
         pin: fill page-locked memory, which a GPU copies from without waiting.
         prefetch: batches that are filled ahead.
         threads: native threads; None for every usable processor, 0 to encode a batch in the calling thread, when it is
@@ -341,7 +341,7 @@ class Loader:
             x = x.view(self._torch.bfloat16)
         y = None if buffers.y is None else self._torch.from_numpy(buffers.y)
         batch = Batch(x, y, self._torch.from_numpy(buffers.index), self._torch.from_numpy(buffers.strand))
-        if not _is_cpu(self.device):
+        if self.device.type != "cpu":
             batch = Batch(*(part if part is None else part.to(self.device, non_blocking=self.pin) for part in batch))
         return batch._replace(x=self._decode(batch.x, batch.strand)) if self._decodes_there else batch
 
@@ -411,7 +411,7 @@ class Loader:
         """Number of this worker process of a torch DataLoader, and how many there are; 0 of 1 elsewhere."""
         data = sys.modules.get("torch.utils.data")
         info = data.get_worker_info() if data is not None else None
-        if info is not None and not _is_cpu(self.device):
+        if info is not None and self.device.type != "cpu":
             raise RuntimeError(
                 f"device={str(self.device)!r} in a worker process of a DataLoader: use num_workers=0, since the loader "
                 "fills batches ahead by itself, or device='cpu'"
@@ -419,14 +419,9 @@ class Loader:
         return (0, 1) if info is None else (info.id, info.num_workers)
 
 
-def _is_cpu(device: Any) -> bool:
-    """Whether batches stay in the host's memory; without torch the device is a string."""
-    return getattr(device, "type", device) == "cpu"
-
-
 def _holds_genome(device: Any) -> bool:
-    """Whether the packed genome is kept on the device and windows are decoded there."""
-    return not _is_cpu(device)
+    """Whether the packed genome is kept on the device and windows are decoded there; without torch it is "cpu"."""
+    return getattr(device, "type", "cpu") != "cpu"
 
 
 def _import_torch() -> Any:
