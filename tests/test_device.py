@@ -266,6 +266,14 @@ def test_a_genome_is_held_once_and_let_go(device: str) -> None:
     assert gone() is None
 
 
+def test_it_is_pickled_as_the_genome_it_is_of(device: str, genome: Genome) -> None:
+    held = DeviceGenome(genome, device)
+    copy = pickle.loads(pickle.dumps(held))
+    assert (copy.device, copy.nbytes) == (held.device, held.nbytes)
+    windows = make_windows(genome, 50)
+    assert same(copy.encode(windows, BaseCodes()), genome.encode(windows, BaseCodes()))
+
+
 @pytest.fixture
 def on_device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Loader]:
     """Makes loaders that decode as they do for a GPU, on the CPU."""

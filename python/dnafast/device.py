@@ -79,6 +79,9 @@ class DeviceGenome:
         tensors = (self._packed, self._contigs, self._run_starts, self._run_known, self._words)
         return sum(tensor.nbytes for tensor in tensors)
 
+    def __reduce__(self) -> tuple[type[DeviceGenome], tuple[Genome, str]]:
+        return DeviceGenome, (self.genome, str(self.device))
+
     def __repr__(self) -> str:
         return f"DeviceGenome({self.genome!r}, '{self.device}')"
 
