@@ -116,6 +116,16 @@ void register_genome(py::module_& m) {
       .def(
           "masked_blocks", [](const Genome& self, std::size_t contig) { return interval_array(self.masked(contig)); },
           py::arg("contig"))
+      .def(
+          "copy_packed",
+          [](const Genome& self, std::uint64_t first, py::array out) {
+            const auto size = static_cast<std::size_t>(out.nbytes());
+            const std::span bytes(static_cast<std::uint8_t*>(writable_bytes(out, "out", size)), size);
+            const py::gil_scoped_release unlocked;
+            copy_packed(self, first, bytes);
+          },
+          py::arg("first"), py::arg("out"),
+          "Fill out with packed bases from byte `first` on, as .2bit stores them; each contig begins a byte.")
       .def("fetch", &fetch, py::arg("contig"), py::arg("start"), py::arg("length"));
   m.def("composition", &composition, py::arg("genome"), py::arg("contig"), py::arg("start"), py::arg("strand"),
         py::arg("length"), py::arg("threads"), "G and C, unknown and masked bases of each window.");

@@ -35,7 +35,7 @@ ReverseComplement reverse_complement_from(const std::string& name) {
 class PyPrefetcher {
  public:
   PyPrefetcher(std::shared_ptr<Genome> genome, const py::array& contig, const py::array& start, const py::array& strand,
-               std::int64_t length, const Encoding& encoding, const std::optional<py::array>& labels,
+               std::int64_t length, const std::optional<Encoding>& encoding, const std::optional<py::array>& labels,
                const std::optional<py::tuple>& sparse_labels, bool shuffle, std::uint64_t seed, std::uint64_t epoch,
                std::int64_t jitter, const std::string& reverse_complement, int threads)
       : inputs_(py::make_tuple(contig, start, strand, labels, sparse_labels)) {
@@ -76,7 +76,7 @@ class PyPrefetcher {
     BatchTarget target;
     target.first = first;
     target.rows = rows;
-    target.x = static_cast<std::byte*>(writable_bytes(x, "x", rows * row_bytes(plan_.encoding, plan_.length)));
+    target.x = static_cast<std::byte*>(writable_bytes(x, "x", rows * x_row_bytes(plan_)));
     if (y) target.y = static_cast<std::byte*>(writable_bytes(*y, "y", rows * plan_.label_bytes));
     target.index = static_cast<std::int64_t*>(writable_bytes(index, "index", rows * sizeof(std::int64_t)));
     target.strand = static_cast<std::int8_t*>(writable_bytes(strand, "strand", rows));
@@ -155,10 +155,12 @@ void register_loader(py::module_& m) {
   py::class_<BlockPool, std::shared_ptr<BlockPool>>(m, "BlockPool", "Memory for batches, used again.")
       .def(py::init<std::size_t, std::size_t>(), py::arg("bytes"), py::arg("kept"))
       .def("take", &take_block, py::arg("bytes"));
-  py::class_<PyPrefetcher>(m, "Prefetcher", "Fills the batches of one epoch on its own threads.")
+  py::class_<PyPrefetcher>(
+      m, "Prefetcher",
+      "Fills the batches of one epoch on its own threads; without an encoding, x is int64 (rows, 2): contig and start.")
       .def(py::init<std::shared_ptr<Genome>, const py::array&, const py::array&, const py::array&, std::int64_t,
-                    const Encoding&, const std::optional<py::array>&, const std::optional<py::tuple>&, bool,
-                    std::uint64_t, std::uint64_t, std::int64_t, const std::string&, int>(),
+                    const std::optional<Encoding>&, const std::optional<py::array>&, const std::optional<py::tuple>&,
+                    bool, std::uint64_t, std::uint64_t, std::int64_t, const std::string&, int>(),
            py::arg("genome"), py::arg("contig"), py::arg("start"), py::arg("strand"), py::arg("length"),
            py::arg("encoding"), py::arg("labels"), py::arg("sparse_labels"), py::arg("shuffle"), py::arg("seed"),
            py::arg("epoch"), py::arg("jitter"), py::arg("reverse_complement"), py::arg("threads"))

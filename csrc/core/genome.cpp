@@ -88,6 +88,24 @@ void prefetch(const Contig& contig, std::int64_t start, std::int64_t length) {
   }
 }
 
+void copy_packed(const Genome& genome, std::uint64_t first, std::span<std::uint8_t> out) {
+  for (const Contig& contig : genome.contigs()) {
+    if (out.empty()) return;
+    const std::uint64_t size = (std::uint64_t{contig.length} + 3) / 4;
+    if (first >= size) {
+      first -= size;
+      continue;
+    }
+    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(size - first, out.size()));
+    std::memcpy(out.data(), contig.packed + first, count);
+    out = out.subspan(count);
+    first = 0;
+  }
+  if (!out.empty()) {
+    throw std::invalid_argument("out reaches " + std::to_string(out.size()) + " bytes past the packed genome's end");
+  }
+}
+
 Composition compose(const Genome& genome, std::size_t contig_index, std::int64_t start, std::int64_t length) {
   const Contig& contig = genome.contigs()[contig_index];
   const Inside inside = clip(contig, start, length);

@@ -77,6 +77,10 @@ void decode(const Contig& contig, std::int64_t start, std::int64_t length, bool 
 // cost.
 void prefetch(const Contig& contig, std::int64_t start, std::int64_t length);
 
+// The packed bases of all contigs, one contig after the other, each from a byte of its own: bytes [first, first + size
+// of out) of them. Throws std::invalid_argument where there are not so many.
+void copy_packed(const Genome& genome, std::uint64_t first, std::span<std::uint8_t> out);
+
 Composition compose(const Genome& genome, std::size_t contig, std::int64_t start, std::int64_t length);
 
 // Columns of a window table; all of one size. A strand of -1 reads the reverse complement, 0 and 1 read forward.

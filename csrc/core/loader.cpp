@@ -53,16 +53,26 @@ bool reads_reverse(const LoadPlan& plan, std::uint64_t row) {
 
 }  // namespace
 
+std::size_t x_row_bytes(const LoadPlan& plan) {
+  return plan.encoding ? row_bytes(*plan.encoding, plan.length) : sizeof(Place);
+}
+
 void fill_batch(const LoadPlan& plan, const BatchTarget& target, std::size_t begin, std::size_t end, Scratch& scratch) {
   const Permutation order(plan.windows.contig.size(), plan.seed, plan.epoch, Purpose::shuffle);
-  const std::size_t x_bytes = row_bytes(plan.encoding, plan.length);
+  const std::size_t x_bytes = x_row_bytes(plan);
   for (std::size_t i = begin; i < end; ++i) {
     const std::uint64_t position = target.first + i;
     const std::uint64_t row = plan.shuffle ? order(position) : position;
     const Contig& contig = plan.genome->contigs()[static_cast<std::size_t>(plan.windows.contig[row])];
+    const std::int64_t start = jittered_start(plan, row, contig.length);
     const bool reverse = reads_reverse(plan, row);
-    encode_row(contig, jittered_start(plan, row, contig.length), plan.length, reverse, plan.encoding,
-               target.x + i * x_bytes, scratch);
+    std::byte* x = target.x + i * x_bytes;
+    if (plan.encoding) {
+      encode_row(contig, start, plan.length, reverse, *plan.encoding, x, scratch);
+    } else {
+      const Place place{plan.windows.contig[row], start};
+      std::memcpy(x, &place, sizeof place);
+    }
     if (plan.labels != nullptr) {
       std::memcpy(target.y + i * plan.label_bytes, plan.labels + row * plan.label_bytes, plan.label_bytes);
     } else if (plan.sparse_labels) {
@@ -76,7 +86,8 @@ void fill_batch(const LoadPlan& plan, const BatchTarget& target, std::size_t beg
 Prefetcher::Prefetcher(const LoadPlan& plan, int threads) : state_(std::make_unique<State>()), owner_(getpid()) {
   State& state = *state_;
   state.plan = plan;
-  const std::size_t row_work = std::max(row_bytes(plan.encoding, plan.length), static_cast<std::size_t>(plan.length));
+  const std::size_t bases_read = plan.encoding ? static_cast<std::size_t>(plan.length) : 0;
+  const std::size_t row_work = std::max(x_row_bytes(plan), bases_read);
   state.chunk_rows = std::max<std::size_t>(1, chunk_bytes / std::max<std::size_t>(1, row_work));
   const auto count = static_cast<std::size_t>(std::max(threads, 0));
   state.cpu_nanoseconds = std::vector<std::atomic<std::int64_t>>(std::max<std::size_t>(count, 1));

@@ -22,12 +22,18 @@ namespace dnafast {
 // Whether a window is read on the strand opposite to its own.
 enum class ReverseComplement : std::uint8_t { never, random, always };
 
+// Where a window is read: a row of x in batches that are encoded elsewhere.
+struct Place {
+  std::int64_t contig;
+  std::int64_t start;  // after the jitter
+};
+
 // What the batches of one epoch hold. The windows and labels belong to the caller and outlive the plan's use.
 struct LoadPlan {
   std::shared_ptr<const Genome> genome;
   WindowColumns windows;
   std::int64_t length = 0;
-  Encoding encoding;
+  std::optional<Encoding> encoding;   // none: x holds a Place for each row
   const std::byte* labels = nullptr;  // a row of label_bytes for each window, or none
   std::size_t label_bytes = 0;
   std::optional<SparseRows> sparse_labels;  // in their place: rows of label_bytes labels that are expanded here
@@ -37,6 +43,9 @@ struct LoadPlan {
   std::int64_t jitter = 0;  // bases a window is shifted at most, either way
   ReverseComplement reverse_complement = ReverseComplement::never;
 };
+
+// Bytes a row of x.
+std::size_t x_row_bytes(const LoadPlan& plan);
 
 // Rows [first, first + rows) of the epoch's stream, and where they go: one row after the other.
 struct BatchTarget {

@@ -22,6 +22,7 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     from dnafast import models as models
     from dnafast import ops as ops
+    from dnafast.device import DeviceGenome as DeviceGenome
     from dnafast.encoding import BaseCodes as BaseCodes
     from dnafast.encoding import KmerCounts as KmerCounts
     from dnafast.encoding import Kmers as Kmers
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "BaseCodes": "encoding",
     "Batch": "loader",
+    "DeviceGenome": "device",
     "Genome": "genome",
     "KmerCounts": "encoding",
     "Kmers": "encoding",

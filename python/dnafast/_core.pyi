@@ -22,6 +22,10 @@ class Genome:
         """
         Names and lengths, in order.
         """
+    def copy_packed(self, first: typing.SupportsInt | typing.SupportsIndex, out: numpy.ndarray) -> None:
+        """
+        Fill out with packed bases from byte `first` on, as .2bit stores them; each contig begins a byte.
+        """
     def fetch(self, contig: typing.SupportsInt | typing.SupportsIndex, start: typing.SupportsInt | typing.SupportsIndex, length: typing.SupportsInt | typing.SupportsIndex) -> str:
         ...
     def masked_blocks(self, contig: typing.SupportsInt | typing.SupportsIndex) -> numpy.typing.NDArray[numpy.int64]:
@@ -76,9 +80,9 @@ class BlockPool:
         ...
 class Prefetcher:
     """
-    Fills the batches of one epoch on its own threads.
+    Fills the batches of one epoch on its own threads; without an encoding, x is int64 (rows, 2): contig and start.
     """
-    def __init__(self, genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, strand: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, encoding: Encoding, labels: numpy.ndarray | None, sparse_labels: tuple | None, shuffle: bool, seed: typing.SupportsInt | typing.SupportsIndex, epoch: typing.SupportsInt | typing.SupportsIndex, jitter: typing.SupportsInt | typing.SupportsIndex, reverse_complement: str, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    def __init__(self, genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, strand: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, encoding: Encoding | None, labels: numpy.ndarray | None, sparse_labels: tuple | None, shuffle: bool, seed: typing.SupportsInt | typing.SupportsIndex, epoch: typing.SupportsInt | typing.SupportsIndex, jitter: typing.SupportsInt | typing.SupportsIndex, reverse_complement: str, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
         ...
     def stop(self) -> None:
         """

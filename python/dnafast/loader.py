@@ -82,7 +82,8 @@ class Loader:
             the shift stops, so that no window leaves it (or, cut with edge="pad", gets further out than it was).
         reverse_complement: "never" reads the window's own strand (unstranded: forward), "always" the opposite one,
             "random" either, by a draw.
-        device: where the batches go; "cuda" copies them there (without waiting, where they are pinned).
+        device: where the batches are. With "cuda" the packed genome is in the GPU's memory, 0.25 byte a base, once for
+            all loaders over it, and windows are decoded there: coordinates are copied, never bases.
         pin: fill page-locked memory, which a GPU copies from without waiting.
         prefetch: batches that are filled ahead.
         threads: native threads; None for every usable processor, 0 to encode a batch in the calling thread, when it is
@@ -95,6 +96,7 @@ class Loader:
     Raises:
         ValueError: an argument out of range, no windows, labels of another length, or too few windows to give each rank
             a row in every step.
+        MemoryError: when the loop begins, the GPU lacks the memory for the packed genome.
     """
 
     def __init__(
@@ -143,8 +145,12 @@ class Loader:
         self._check_device()
         self._columns = genome._columns(windows)
         self._steps = self._count_steps()
-        self._row_shape = tuple(encoding.shape(windows.length))
-        self._row_bytes = math.prod(self._row_shape) * np.dtype(encoding.numpy_dtype).itemsize
+        self._row_shape: tuple[int, ...] = tuple(encoding.shape(windows.length))
+        self._row_dtype = np.dtype(encoding.numpy_dtype)
+        self._decodes_there = _holds_genome(self.device)
+        if self._decodes_there:
+            self._row_shape, self._row_dtype = (2,), np.dtype(np.int64)  # contig and start
+        self._row_bytes = math.prod(self._row_shape) * self._row_dtype.itemsize
         self._epoch = 0
         self._step = 0  # steps of the epoch that the consumer has had
         self._resume = 0  # step at which the next loop begins
@@ -157,11 +163,12 @@ class Loader:
         self._cpu_ended = 0.0
         self._cpu_before = 0.0
         self._prefetchers: set[Any] = set()
+        self._held: Any = None  # the genome on the device, from the first loop on
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what belongs to this process: threads, memory and meters."""
         state = self.__dict__.copy()
-        for name in ("_torch", "_pool", "_waited", "_cpu_ended", "_cpu_before", "_prefetchers"):
+        for name in ("_torch", "_pool", "_waited", "_cpu_ended", "_cpu_before", "_prefetchers", "_held"):
             del state[name]
         return state
 
@@ -278,7 +285,7 @@ class Loader:
             start=start,
             strand=strand,
             length=self.windows.length,
-            encoding=self.encoding.native(),
+            encoding=None if self._decodes_there else self.encoding.native(),
             labels=None if isinstance(self.labels, SparseLabels) else self.labels,
             sparse_labels=self.labels.columns if isinstance(self.labels, SparseLabels) else None,
             shuffle=self.shuffle,
@@ -329,17 +336,26 @@ class Loader:
 
     def _finish(self, buffers: _Buffers) -> Batch:
         rows = len(buffers.index)
-        x = buffers.x.view(self.encoding.numpy_dtype).reshape(rows, *self._row_shape)
+        x = buffers.x.view(self._row_dtype).reshape(rows, *self._row_shape)
         if self._torch is None:
             return Batch(x, buffers.y, buffers.index, buffers.strand)
         x = self._torch.from_numpy(x)
-        if _is_bfloat16(self.encoding):
+        if self._row_dtype == np.uint16:
             x = x.view(self._torch.bfloat16)
         y = None if buffers.y is None else self._torch.from_numpy(buffers.y)
         batch = Batch(x, y, self._torch.from_numpy(buffers.index), self._torch.from_numpy(buffers.strand))
-        if self.device.type == "cpu":
-            return batch
-        return Batch(*(part if part is None else part.to(self.device, non_blocking=self.pin) for part in batch))
+        if self.device.type != "cpu":
+            batch = Batch(*(part if part is None else part.to(self.device, non_blocking=self.pin) for part in batch))
+        return batch._replace(x=self._decode(batch.x, batch.strand)) if self._decodes_there else batch
+
+    def _decode(self, places: Any, strand: Any) -> Any:
+        """The encoded windows, made on the device from their coordinates, int64 (B, 2)."""
+        from dnafast import device
+
+        if self._held is None:
+            self._held = device.DeviceGenome.shared(self.genome, self.device)
+        codes = self._held.codes(places[:, 0], places[:, 1], strand, self.windows.length)
+        return device.encode_codes(codes, self.encoding)
 
     def _count_steps(self) -> int:
         """Steps of an epoch, after a check that every rank has a row in each of them."""
@@ -398,7 +414,17 @@ class Loader:
         """Number of this worker process of a torch DataLoader, and how many there are; 0 of 1 elsewhere."""
         data = sys.modules.get("torch.utils.data")
         info = data.get_worker_info() if data is not None else None
+        if info is not None and self.device.type != "cpu":
+            raise RuntimeError(
+                f"device={str(self.device)!r} in a worker process of a DataLoader: use num_workers=0, since the loader "
+                "fills batches ahead by itself, or device='cpu'"
+            )
         return (0, 1) if info is None else (info.id, info.num_workers)
+
+
+def _holds_genome(device: Any) -> bool:
+    """Whether the packed genome is kept on the device and windows are decoded there; without torch it is "cpu"."""
+    return getattr(device, "type", "cpu") != "cpu"
 
 
 def _import_torch() -> Any:
