@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import dnafast
 import simulated
 from peers import numpy_lookup_peer
-from yardstick import Limits, cases, load, note
+from yardstick import Limits, cases, load, note, open_genome
 
 LENGTH = 1000
 COUNTS = [256, simulated.call_size()]
@@ -21,11 +21,6 @@ SAMPLE = 500  # windows whose answers are compared
 
 IN_A_LOOP = ["bionumpy", "py2bit", "pyfaidx", "pysam"]
 OF_GENOME = ["genvarloader", "numpy_compare", "numpy_lookup", *IN_A_LOOP]
-
-
-def open_rival(rival: str, fasta: Any, twobit: Any) -> Any:
-    peer = load(rival)
-    return peer.Genome(twobit if rival == "py2bit" else fasta)
 
 
 def upper(letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -76,7 +71,7 @@ class TestOneHot:
     def test_rival(
         self, benchmark: Any, fasta: Any, twobit: Any, windows: Any, codes: Any, dtype: str, rival: str, threads: int
     ) -> None:
-        peer = open_rival(rival, fasta, twobit)
+        peer = open_genome(rival, fasta, twobit)
         table, out = peer.prepare(windows), np.empty((len(windows.start), 4, LENGTH), dtype)
         more = {"threads": threads} if threads > 1 else {}
         check_one_hot(peer.one_hot(table, out, **more), codes)
@@ -123,7 +118,7 @@ class TestCodes:
     def test_rival(
         self, benchmark: Any, fasta: Any, twobit: Any, windows: Any, codes: Any, rival: str, threads: int
     ) -> None:
-        peer = open_rival(rival, fasta, twobit)
+        peer = open_genome(rival, fasta, twobit)
         table = peer.prepare(windows)
         more = {"threads": threads} if threads > 1 else {}
         np.testing.assert_array_equal(numpy_lookup_peer.codes(peer.letters(table, **more)[:SAMPLE]), codes)

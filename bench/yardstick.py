@@ -28,11 +28,10 @@ def note(
     benchmark.extra_info.update(role=role, name=name, threads=threads, bases=bases, **more)
 
 
-def cases(*rivals: str) -> list[tuple[str, int]]:
-    """Rivals with the numbers of threads they can be given."""
-    return [
-        (rival, threads) for rival in rivals for threads in simulated.thread_counts() if threads == 1 or rival in THREADED
-    ]
+def cases(*rivals: str, most: int | None = None) -> list[tuple[str, int]]:
+    """Rivals with the numbers of threads they can be given, at most so many."""
+    counts = [count for count in simulated.thread_counts() if most is None or count <= most]
+    return [(rival, count) for rival in rivals for count in counts if count == 1 or rival in THREADED]
 
 
 def load(rival: str) -> Any:
@@ -40,6 +39,14 @@ def load(rival: str) -> Any:
     if not rival.startswith("numpy_"):
         pytest.importorskip(rival)
     return importlib.import_module(f"peers.{rival}_peer")
+
+
+def open_genome(rival: str, fasta: Path, twobit: Path | None = None) -> Any:
+    """A genome opened by a rival, ready for many windows."""
+    genome = load(rival).Genome(twobit if rival == "py2bit" else fasta)
+    if hasattr(genome, "load"):
+        genome.load()
+    return genome
 
 
 def remove(paths: Iterable[Path]) -> None:

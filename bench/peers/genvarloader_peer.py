@@ -8,6 +8,7 @@ import genvarloader
 import numpy as np
 import polars
 import seqpro
+import torch
 from genvarloader._threads import parallel_policy
 from loguru import logger
 from numpy.typing import NDArray
@@ -26,10 +27,14 @@ class Genome:
         self.path = path
         self.reference = genvarloader.Reference.from_path(path, in_memory=False)
 
+    def load(self) -> None:
+        """Into memory, which is faster for many windows."""
+        self.reference = genvarloader.Reference.from_path(self.path)
+
     def prepare(self, windows):
-        """The reference in memory, which is faster for windows; contigs by number and starts and ends."""
-        self.reference = genvarloader.Reference.from_path(self.path, contigs=list(windows.contigs))
-        return windows.contig, windows.start, windows.start + windows.length
+        """Contigs by its numbers, starts and ends."""
+        numbers = self.reference.c_map.c_idxs(np.array(windows.contigs))
+        return numbers[windows.contig], windows.start, windows.start + windows.length
 
     def letters(self, table, threads: int = 1) -> NDArray[np.uint8]:
         """(N, L), upper case"""
@@ -44,13 +49,11 @@ class Genome:
         return rows.astype(out.dtype, copy=False).transpose(0, 2, 1)
 
 
-def batches(path: Path, windows, batch_size: int, one_hot: bool):
-    """A torch DataLoader over shuffled windows; each batch is (B, L) of letters or (B, 4, L) of uint8."""
-    import torch
-
+def batches(path: Path, windows, batch_size: int, encoding: str, shuffle: bool = True):
+    """Its torch DataLoader: a batch is (B, L) of letters or (B, 4, L), channels last in memory."""
     bed = polars.DataFrame(
         {
-            "chrom": [windows.contigs[number] for number in windows.contig.tolist()],
+            "chrom": np.array(windows.contigs)[windows.contig],
             "chromStart": windows.start,
             "chromEnd": windows.start + windows.length,
             "strand": np.where(windows.strand < 0, "-", "+"),
@@ -59,8 +62,9 @@ def batches(path: Path, windows, batch_size: int, one_hot: bool):
     data = genvarloader.RefDataset(genvarloader.Reference.from_path(path), bed).with_len(windows.length)
 
     def encode(letters):
-        if one_hot:
-            return torch.from_numpy(seqpro.ohe(letters, seqpro.DNA)).transpose(1, 2)
-        return torch.from_numpy(letters.view(np.uint8))
+        if encoding == "base codes":
+            return torch.from_numpy(letters.view(np.uint8))
+        rows = torch.from_numpy(seqpro.ohe(letters, seqpro.DNA)).transpose(1, 2)
+        return rows.float() if encoding == "one-hot float32" else rows
 
-    return data.to_dataloader(batch_size=batch_size, shuffle=True, transform=encode)
+    return data.to_dataloader(batch_size=batch_size, shuffle=shuffle, transform=encode)

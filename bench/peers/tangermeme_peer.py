@@ -12,6 +12,11 @@ from tangermeme.io import extract_loci
 from tangermeme.match import extract_matching_loci
 
 
+def left_beside(path: Path) -> list[Path]:
+    """What opening a FASTA leaves there."""
+    return [Path(f"{path}.fai")]
+
+
 def _table(windows) -> pandas.DataFrame:
     return pandas.DataFrame(
         {
