@@ -58,13 +58,15 @@ class TestOneHot:
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("threads", THREADS)
-    def test_ours(self, benchmark: Any, genome: dnafast.Genome, windows: Any, codes: Any, dtype: Any, threads: int) -> None:
+    def test_ours(
+        self, benchmark: Any, genome: dnafast.Genome, windows: Any, codes: Any, dtype: Any, threads: int
+    ) -> None:
         encoding = dnafast.OneHot("NCL", dtype)
         out = encoding.allocate(len(windows.start), LENGTH)
         genome.encode(windows, encoding, out=out, threads=threads)
         check_one_hot(out, codes)
-        benchmark(genome.encode, windows, encoding, out=out, threads=threads)
         self.note(benchmark, windows, dtype, "ours", "dnafast", threads=threads)
+        benchmark(genome.encode, windows, encoding, out=out, threads=threads)
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize(("rival", "threads"), cases("tangermeme", *OF_GENOME))
@@ -75,17 +77,17 @@ class TestOneHot:
         table, out = peer.prepare(windows), np.empty((len(windows.start), 4, LENGTH), dtype)
         more = {"threads": threads} if threads > 1 else {}
         check_one_hot(peer.one_hot(table, out, **more), codes)
-        benchmark(peer.one_hot, table, out, **more)
         self.note(benchmark, windows, dtype, "rival", rival, threads=threads)
+        benchmark(peer.one_hot, table, out, **more)
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("threads", THREADS)
     def test_limit(self, benchmark: Any, windows: Any, dtype: str, threads: int) -> None:
         out = np.empty((len(windows.start), 4, LENGTH), dtype)
+        self.note(benchmark, windows, dtype, "limit", "memset", threads=threads)
         with Limits(threads) as limits:
             benchmark(limits.fill, out)
         assert out.view(np.uint8).all()
-        self.note(benchmark, windows, dtype, "limit", "memset", threads=threads)
 
 
 class TestCodes:
@@ -100,19 +102,21 @@ class TestCodes:
         out = np.empty((len(windows.start), LENGTH), np.uint8)
         genome.encode(windows, dnafast.BaseCodes(), out=out, threads=threads)
         np.testing.assert_array_equal(out[:SAMPLE], codes)
-        benchmark(genome.encode, windows, dnafast.BaseCodes(), out=out, threads=threads)
         self.note(benchmark, windows, "ours", "dnafast", threads=threads)
+        benchmark(genome.encode, windows, dnafast.BaseCodes(), out=out, threads=threads)
 
     @pytest.mark.parametrize("threads", THREADS)
-    def test_reverse_strand(self, benchmark: Any, genome: dnafast.Genome, windows: Any, codes: Any, threads: int) -> None:
+    def test_reverse_strand(
+        self, benchmark: Any, genome: dnafast.Genome, windows: Any, codes: Any, threads: int
+    ) -> None:
         windows = windows._replace(strand=-windows.strand)
         out = np.empty((len(windows.start), LENGTH), np.uint8)
         genome.encode(windows, dnafast.BaseCodes(), out=out, threads=threads)
         np.testing.assert_array_equal(out[:SAMPLE], 3 - codes[:, ::-1])
-        benchmark(genome.encode, windows, dnafast.BaseCodes(), out=out, threads=threads)
         bases = len(windows.start) * LENGTH
         job = f"the same on strand -1, {len(windows.start):,} a call"
         note(benchmark, job, "ours", "dnafast", threads=threads, bases=bases)
+        benchmark(genome.encode, windows, dnafast.BaseCodes(), out=out, threads=threads)
 
     @pytest.mark.parametrize(("rival", "threads"), cases(*(rival for rival in OF_GENOME if rival != "numpy_lookup")))
     def test_rival(
@@ -122,16 +126,16 @@ class TestCodes:
         table = peer.prepare(windows)
         more = {"threads": threads} if threads > 1 else {}
         np.testing.assert_array_equal(numpy_lookup_peer.codes(peer.letters(table, **more)[:SAMPLE]), codes)
-        benchmark(peer.letters, table, **more)
         self.note(benchmark, windows, "rival", rival.removesuffix("_compare"), threads=threads)
+        benchmark(peer.letters, table, **more)
 
     @pytest.mark.parametrize("threads", THREADS)
     def test_limit(self, benchmark: Any, windows: Any, letters: Any, threads: int) -> None:
         out = np.empty_like(letters)
+        self.note(benchmark, windows, "limit", "memmove", threads=threads)
         with Limits(threads) as limits:
             benchmark(limits.copy, letters, out)
         assert np.array_equal(letters, out)
-        self.note(benchmark, windows, "limit", "memmove", threads=threads)
 
 
 class TestKmers:
@@ -152,15 +156,15 @@ class TestKmers:
         out = encoding.allocate(len(windows.start), LENGTH)
         genome.encode(windows, encoding, out=out, threads=threads)
         np.testing.assert_array_equal(out[:SAMPLE], self.expected(codes))
-        benchmark(genome.encode, windows, encoding, out=out, threads=threads)
         self.note(benchmark, windows, "ours", "dnafast", threads=threads)
+        benchmark(genome.encode, windows, encoding, out=out, threads=threads)
 
     def test_numpy(self, benchmark: Any, windows: Any, letters: Any, codes: Any) -> None:
         out = np.empty((len(letters), LENGTH - 5), np.int32)
         numpy_lookup_peer.kmers(letters, 6, out)
         np.testing.assert_array_equal(out[:SAMPLE], self.expected(codes))
-        benchmark(numpy_lookup_peer.kmers, letters, 6, out)
         self.note(benchmark, windows, "rival", "numpy_lookup", threads=1)
+        benchmark(numpy_lookup_peer.kmers, letters, 6, out)
 
     def test_bionumpy(self, benchmark: Any, windows: Any, letters: Any, codes: Any) -> None:
         peer = load("bionumpy")
@@ -168,16 +172,16 @@ class TestKmers:
         turned = peer.kmers(peer.encoded(np.ascontiguousarray(codes[:, ::-1])), 6)[:, ::-1]
         np.testing.assert_array_equal(turned, self.expected(codes))
         sequences = peer.encoded(numpy_lookup_peer.codes(letters))
-        benchmark(peer.kmers, sequences, 6)
         self.note(benchmark, windows, "rival", "bionumpy", threads=1)
+        benchmark(peer.kmers, sequences, 6)
 
     @pytest.mark.parametrize("threads", THREADS)
     def test_limit(self, benchmark: Any, windows: Any, threads: int) -> None:
         out = np.empty((len(windows.start), LENGTH - 5), np.int32)
+        self.note(benchmark, windows, "limit", "memset", threads=threads)
         with Limits(threads) as limits:
             benchmark(limits.fill, out)
         assert out.all()
-        self.note(benchmark, windows, "limit", "memset", threads=threads)
 
 
 class TestSequencesInMemory:
@@ -194,8 +198,8 @@ class TestSequencesInMemory:
         out = encoding.allocate(len(letters), LENGTH)
         dnafast.encode(letters, encoding, out=out, threads=threads)
         check_one_hot(out if layout == "NCL" else out.transpose(0, 2, 1), codes)
-        benchmark(dnafast.encode, letters, encoding, out=out, threads=threads)
         self.note(benchmark, windows, layout, "ours", "dnafast", threads=threads)
+        benchmark(dnafast.encode, letters, encoding, out=out, threads=threads)
 
     @pytest.mark.parametrize(("rival", "threads"), cases("seqpro"))
     def test_channels_last(
@@ -203,21 +207,21 @@ class TestSequencesInMemory:
     ) -> None:
         peer = load(rival)
         check_one_hot(peer.one_hot(letters, threads).transpose(0, 2, 1), codes)
-        benchmark(peer.one_hot, letters, threads)
         self.note(benchmark, windows, "NLC", "rival", rival, threads=threads)
+        benchmark(peer.one_hot, letters, threads)
 
     @pytest.mark.parametrize("rival", ["numpy_compare", "numpy_lookup"])
     def test_channels_first(self, benchmark: Any, windows: Any, letters: Any, codes: Any, rival: str) -> None:
         peer, out = load(rival), np.empty((len(letters), 4, LENGTH), np.uint8)
         check_one_hot(peer.one_hot(letters, out), codes)
-        benchmark(peer.one_hot, letters, out)
         self.note(benchmark, windows, "NCL", "rival", rival, threads=1)
+        benchmark(peer.one_hot, letters, out)
 
     @pytest.mark.parametrize("layout", ["NCL", "NLC"])
     @pytest.mark.parametrize("threads", THREADS)
     def test_limit(self, benchmark: Any, windows: Any, layout: str, threads: int) -> None:
         out = np.empty((len(windows.start), 4, LENGTH), np.uint8)
+        self.note(benchmark, windows, layout, "limit", "memset", threads=threads)
         with Limits(threads) as limits:
             benchmark(limits.fill, out)
         assert out.all()
-        self.note(benchmark, windows, layout, "limit", "memset", threads=threads)

@@ -42,29 +42,27 @@ def test_one_hot(benchmark: Any, genome: dnafast.Genome, windows: Any, codes: An
     out = encoding.allocate(len(windows.start), windows.length)
     genome.encode(windows, encoding, out=out, threads=threads)
     np.testing.assert_array_equal(out[: len(codes)].argmax(axis=1), codes)
-    benchmark(genome.encode, windows, encoding, out=out, threads=threads)
     describe(benchmark, windows, "one-hot uint8", "ours", "dnafast", threads=threads)
+    benchmark(genome.encode, windows, encoding, out=out, threads=threads)
 
 
 @pytest.mark.parametrize(("rival", "threads"), cases("numpy_compare", "tangermeme", most=THREADS[-1]))
-def test_one_hot_elsewhere(
-    benchmark: Any, fasta: Any, windows: Any, codes: Any, rival: str, threads: int
-) -> None:
+def test_one_hot_elsewhere(benchmark: Any, fasta: Any, windows: Any, codes: Any, rival: str, threads: int) -> None:
     peer = open_genome(rival, fasta)
     table, out = peer.prepare(windows), np.empty((len(windows.start), 4, windows.length), np.uint8)
     more = {"threads": threads} if threads > 1 else {}
     np.testing.assert_array_equal(peer.one_hot(table, out, **more)[: len(codes)].argmax(axis=1), codes)
-    benchmark(peer.one_hot, table, out, **more)
     describe(benchmark, windows, "one-hot uint8", "rival", rival, threads=threads)
+    benchmark(peer.one_hot, table, out, **more)
 
 
 @pytest.mark.parametrize("threads", THREADS)
 def test_one_hot_limit(benchmark: Any, windows: Any, threads: int) -> None:
     out = np.empty((len(windows.start), 4, windows.length), np.uint8)
+    describe(benchmark, windows, "one-hot uint8", "limit", "memset", threads=threads)
     with Limits(threads) as limits:
         benchmark(limits.fill, out)
     assert out.all()
-    describe(benchmark, windows, "one-hot uint8", "limit", "memset", threads=threads)
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -72,8 +70,8 @@ def test_codes(benchmark: Any, genome: dnafast.Genome, windows: Any, codes: Any,
     out = np.empty((len(windows.start), windows.length), np.uint8)
     genome.encode(windows, dnafast.BaseCodes(), out=out, threads=threads)
     np.testing.assert_array_equal(out[: len(codes)], codes)
-    benchmark(genome.encode, windows, dnafast.BaseCodes(), out=out, threads=threads)
     describe(benchmark, windows, "base codes or letters", "ours", "dnafast", threads=threads)
+    benchmark(genome.encode, windows, dnafast.BaseCodes(), out=out, threads=threads)
 
 
 @pytest.mark.parametrize(("rival", "threads"), cases("genvarloader", "numpy_compare", "pysam", most=THREADS[-1]))
@@ -82,14 +80,14 @@ def test_codes_elsewhere(benchmark: Any, fasta: Any, windows: Any, codes: Any, r
     table = peer.prepare(windows)
     more = {"threads": threads} if threads > 1 else {}
     np.testing.assert_array_equal(numpy_lookup_peer.codes(peer.letters(table, **more)[: len(codes)]), codes)
-    benchmark(peer.letters, table, **more)
     name = rival.removesuffix("_compare")
     describe(benchmark, windows, "base codes or letters", "rival", name, threads=threads)
+    benchmark(peer.letters, table, **more)
 
 
 @pytest.mark.parametrize("threads", THREADS)
 def test_codes_limit(benchmark: Any, windows: Any, threads: int) -> None:
     source, out = np.ones((2, len(windows.start), windows.length), np.uint8)
+    describe(benchmark, windows, "base codes or letters", "limit", "memmove", threads=threads)
     with Limits(threads) as limits:
         benchmark(limits.copy, source, out)
-    describe(benchmark, windows, "base codes or letters", "limit", "memmove", threads=threads)

@@ -64,9 +64,9 @@ class TestFirstOpen:
             if cold:
                 drop_from_page_cache([fasta])
 
+        self.note(benchmark, cold, "ours", "dnafast", threads=threads)
         result = benchmark.pedantic(dnafast.Genome, (fasta,), {"threads": threads}, setup=forget, rounds=ROUNDS)
         assert result.contigs == simulated.contig_lengths()
-        self.note(benchmark, cold, "ours", "dnafast", threads=threads)
 
     @pytest.mark.parametrize("rival", RIVALS)
     def test_rival(self, benchmark: Any, fasta: Path, cold: bool, rival: str) -> None:
@@ -77,8 +77,8 @@ class TestFirstOpen:
             if cold:
                 drop_from_page_cache([fasta])
 
-        benchmark.pedantic(peer.Genome, (fasta,), setup=forget, rounds=min(ROUNDS, 3))
         self.note(benchmark, cold, "rival", rival if rival == "genvarloader" else f"{rival}, index alone")
+        benchmark.pedantic(peer.Genome, (fasta,), setup=forget, rounds=min(ROUNDS, 3))
 
     @pytest.mark.parametrize("threads", THREADS)
     def test_limit(self, benchmark: Any, fasta: Path, tmp_path: Path, cold: bool, threads: int) -> None:
@@ -87,11 +87,9 @@ class TestFirstOpen:
             if cold:
                 drop_from_page_cache([fasta])
 
-        with Limits(threads) as limits:
-            benchmark.pedantic(
-                limits.read_and_keep_quarter, (fasta, tmp_path / "quarter"), setup=forget, rounds=ROUNDS
-            )
         self.note(benchmark, cold, "limit", "read all, write a quarter", threads=threads)
+        with Limits(threads) as limits:
+            benchmark.pedantic(limits.read_and_keep_quarter, (fasta, tmp_path / "quarter"), setup=forget, rounds=ROUNDS)
 
 
 class TestFirstOpenOfBgzip:
@@ -103,6 +101,7 @@ class TestFirstOpenOfBgzip:
 
     @pytest.mark.parametrize("threads", THREADS)
     def test_ours(self, benchmark: Any, compressed: Path, cache: Path, threads: int) -> None:
+        self.note(benchmark, "ours", "dnafast", threads=threads)
         result = benchmark.pedantic(
             dnafast.Genome,
             (compressed,),
@@ -111,18 +110,17 @@ class TestFirstOpenOfBgzip:
             rounds=min(ROUNDS, 3),
         )
         assert result.contigs == simulated.contig_lengths()
-        self.note(benchmark, "ours", "dnafast", threads=threads)
 
     @pytest.mark.parametrize("rival", ["genvarloader", "pysam"])
     def test_rival(self, benchmark: Any, compressed: Path, rival: str) -> None:
         peer = load(rival)
+        self.note(benchmark, "rival", rival if rival == "genvarloader" else f"{rival}, index alone")
         benchmark.pedantic(
             peer.Genome,
             (compressed,),
             setup=lambda: remove(peer.left_beside(compressed)),
             rounds=min(ROUNDS, 2),
         )
-        self.note(benchmark, "rival", rival if rival == "genvarloader" else f"{rival}, index alone")
 
 
 class TestOpenAgain:
@@ -132,13 +130,13 @@ class TestOpenAgain:
         note(benchmark, f"open a genome of {simulated.genome_size() // 10**6} Mb again", *what)
 
     def test_ours(self, benchmark: Any, fasta: Path, genome: dnafast.Genome) -> None:
-        assert benchmark(dnafast.Genome, fasta).contigs == genome.contigs
         self.note(benchmark, "ours", "dnafast")
+        assert benchmark(dnafast.Genome, fasta).contigs == genome.contigs
 
     @pytest.mark.parametrize("rival", ["py2bit", *RIVALS])
     def test_rival(self, benchmark: Any, fasta: Path, twobit: Path, rival: str) -> None:
-        benchmark(load(rival).Genome, twobit if rival == "py2bit" else fasta)
         self.note(benchmark, "rival", rival)
+        benchmark(load(rival).Genome, twobit if rival == "py2bit" else fasta)
 
 
 class TestFirstBatch:
@@ -162,8 +160,8 @@ class TestFirstBatch:
         run()
         np.testing.assert_array_equal(out, expected)
         setup = (lambda: drop_from_page_cache([fasta, cache])) if cold else None
-        benchmark.pedantic(run, setup=setup, rounds=ROUNDS)
         self.note(benchmark, cold, "ours", "dnafast")
+        benchmark.pedantic(run, setup=setup, rounds=ROUNDS)
 
     @pytest.mark.parametrize("rival", ["genvarloader", "pyfaidx", "pysam", "tangermeme"])
     def test_rival(self, benchmark: Any, fasta: Path, windows: Any, expected: Any, cold: bool, rival: str) -> None:
@@ -177,8 +175,8 @@ class TestFirstBatch:
         np.testing.assert_array_equal(run(), expected)
         files = [fasta, *(path for path in peer.left_beside(fasta) if path.exists())]
         setup = (lambda: drop_from_page_cache(files)) if cold else None
-        benchmark.pedantic(run, setup=setup, rounds=ROUNDS)
         self.note(benchmark, cold, "rival", rival)
+        benchmark.pedantic(run, setup=setup, rounds=ROUNDS)
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -188,6 +186,6 @@ def test_composition(benchmark: Any, genome: dnafast.Genome, threads: int) -> No
     letters = genome.fetch(name, int(windows.start[5]), int(windows.start[5]) + 1000)
     expected = [sum(c in "GCgc" for c in letters), 0, sum(c.islower() for c in letters)]
     np.testing.assert_array_equal(genome.composition(windows, threads=threads)[5], expected)
-    benchmark(genome.composition, windows, threads=threads)
     job = f"G+C, N and masked bases of {len(windows.start):,} windows of 1 kb"
     note(benchmark, job, "ours", "dnafast", threads=threads, bases=1000 * len(windows.start))
+    benchmark(genome.composition, windows, threads=threads)

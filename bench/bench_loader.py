@@ -98,8 +98,8 @@ def test_loader(
     first = next(iter(loader))
     expected = codes[np.asarray(first.index)]
     assert np.array_equal(first.x, expected if encoding == "base codes" else one_hot(expected))
-    run(benchmark, lambda: (batch.x for batch in loader), rounds=5)
     describe(benchmark, encoding, "ours", "dnafast", threads=threads)
+    run(benchmark, lambda: (batch.x for batch in loader), rounds=5)
 
 
 def test_pyfaidx_loop(benchmark: Any, dataset: PyfaidxDataset) -> None:
@@ -108,8 +108,8 @@ def test_pyfaidx_loop(benchmark: Any, dataset: PyfaidxDataset) -> None:
         for first in range(0, len(order), BATCH):
             yield np.stack([dataset[row] for row in order[first : first + BATCH]])
 
-    run(benchmark, batches, rounds=2, warmup_rounds=0)
     describe(benchmark, "one-hot float32", "rival", "pyfaidx loop")
+    run(benchmark, batches, rounds=2, warmup_rounds=0)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -123,19 +123,17 @@ def test_torch_dataloader(benchmark: Any, dataset: PyfaidxDataset, workers: int)
         persistent_workers=workers > 0,
         collate_fn=lambda rows: torch.from_numpy(np.stack(rows)),
     )
-    run(benchmark, lambda: loader, rounds=2, warmup_rounds=min(workers, 1))
     describe(benchmark, "one-hot float32", "rival", "torch DataLoader over pyfaidx", threads=max(1, workers))
+    run(benchmark, lambda: loader, rounds=2, warmup_rounds=min(workers, 1))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_genvarloader(
-    benchmark: Any, fasta: Path, windows: Windows, codes: NDArray[np.uint8], encoding: str
-) -> None:
+def test_genvarloader(benchmark: Any, fasta: Path, windows: Windows, codes: NDArray[np.uint8], encoding: str) -> None:
     """Its batches are too small for its threads; letters stand for base codes."""
     peer = load("genvarloader")
     x = next(iter(peer.batches(fasta, windows, BATCH, encoding, shuffle=False))).numpy()
     found = numpy_lookup_peer.codes(x) if encoding == "base codes" else x
     assert np.array_equal(found, codes[:BATCH] if encoding == "base codes" else one_hot(codes[:BATCH]))
     loader = peer.batches(fasta, windows, BATCH, encoding)
-    run(benchmark, lambda: loader, rounds=3)
     describe(benchmark, encoding, "rival", "GenVarLoader")
+    run(benchmark, lambda: loader, rounds=3)

@@ -99,6 +99,7 @@ def describe(benchmark: Any, method: str, *what: Any, threads: int = 1) -> None:
 @pytest.mark.parametrize("threads", THREADS)
 def test_gc_matched(benchmark: Any, fasta: Path, positives: Windows, threads: int) -> None:
     """Reopening the genome included, as elsewhere."""
+    describe(benchmark, "GC-matched", "ours", "dnafast", threads=threads)
     negatives = benchmark.pedantic(
         lambda: sample_negatives(Genome(fasta), positives, threads=threads), rounds=ROUNDS, warmup_rounds=1
     )
@@ -106,7 +107,6 @@ def test_gc_matched(benchmark: Any, fasta: Path, positives: Windows, threads: in
     assert len(negatives) > 0.999 * POSITIVES
     genome = Genome(fasta)
     assert abs(bins_of(genome, negatives) - bins_of(genome, positives)).sum() == POSITIVES - len(negatives)
-    describe(benchmark, "GC-matched", "ours", "dnafast", threads=threads)
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -115,35 +115,35 @@ def test_gc_matched_by_tangermeme(
 ) -> None:
     """It chooses among tiles; a bin that is used up takes from its neighbours."""
     peer = load("tangermeme")
+    describe(benchmark, "GC-matched", "rival", "tangermeme", threads=threads)
     found = benchmark.pedantic(peer.matching_negatives, (fasta, positives, threads), rounds=min(ROUNDS, 3))
     assert len(found) == POSITIVES
     contig = np.array([list(genome.contigs).index(name) for name in found.chrom])
     negatives = Windows.from_arrays(tuple(genome.contigs), contig, found.start.to_numpy(), LENGTH)
     assert abs(bins_of(genome, negatives) - bins_of(genome, positives)).sum() < 0.2 * POSITIVES
-    describe(benchmark, "GC-matched", "rival", "tangermeme", threads=threads)
 
 
 def test_gc_matched_by_numpy(benchmark: Any, letters: list[NDArray[np.uint8]], positives: Windows) -> None:
+    describe(benchmark, "GC-matched", "rival", "numpy, letters in memory")
     found = benchmark.pedantic(with_numpy, (letters, positives), rounds=min(ROUNDS, 2))
     assert len(found) > 0.99 * POSITIVES
-    describe(benchmark, "GC-matched", "rival", "numpy, letters in memory")
 
 
 @pytest.mark.parametrize("threads", THREADS)
 def test_gc_matched_limit(benchmark: Any, letters: list[NDArray[np.uint8]], threads: int) -> None:
     text = np.concatenate(letters)
+    describe(benchmark, "GC-matched", "limit", "one pass over the letters", threads=threads)
     with Limits(threads) as limits:
         benchmark(limits.look_through, text)
-    describe(benchmark, "GC-matched", "limit", "one pass over the letters", threads=threads)
 
 
 @pytest.mark.parametrize("threads", THREADS)
 def test_random(benchmark: Any, genome: Genome, positives: Windows, threads: int) -> None:
+    describe(benchmark, "random", "ours", "dnafast", threads=threads)
     negatives = benchmark.pedantic(
         sample_negatives, (genome, positives), {"method": "random", "threads": threads}, rounds=ROUNDS, warmup_rounds=1
     )
     assert len(negatives) == POSITIVES
-    describe(benchmark, "random", "ours", "dnafast", threads=threads)
 
 
 def bins_of(genome: Genome, windows: Windows) -> NDArray[np.int64]:

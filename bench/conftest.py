@@ -24,7 +24,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 import simulated  # noqa: E402
 from peers import numpy_lookup_peer  # noqa: E402
 
-PACKAGES = ("dnafast", "numpy", "torch", "pyfaidx", "pysam", "py2bit", "seqpro", "genvarloader", "tangermeme", "bionumpy")
+PACKAGES = (
+    "dnafast",
+    "numpy",
+    "torch",
+    "pyfaidx",
+    "pysam",
+    "py2bit",
+    "seqpro",
+    "genvarloader",
+    "tangermeme",
+    "bionumpy",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,7 +54,9 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     machine_info["usable_cpus"] = threads.usable_cpus()
     machine_info["versions"] = versions
     machine_info["environment"] = {
-        name: value for name, value in os.environ.items() if name.startswith(("DNAFAST_BENCH", "GOMP_", "OMP_", "NUMBA_"))
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("DNAFAST_BENCH", "GOMP_", "OMP_", "NUMBA_"))
     }
 
 

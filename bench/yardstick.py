@@ -23,9 +23,12 @@ THREADED = ("genvarloader", "seqpro", "tangermeme")
 def note(
     benchmark: Any, job: str, role: str, name: str, *, threads: int = 1, bases: int | None = None, **more: Any
 ) -> None:
-    """Says who does which job: in the role of "ours", "rival" or "limit", and over how many bases a call."""
+    """Says who does which job: in the role of "ours", "rival" or "limit", and over how many bases a call.
+
+    To be called before the benchmark runs, for its group is the job.
+    """
     benchmark.group = job
-    benchmark.extra_info.update(role=role, name=name, threads=threads, bases=bases, **more)
+    benchmark.extra_info.update(job=job, role=role, name=name, threads=threads, bases=bases, **more)
 
 
 def cases(*rivals: str, most: int | None = None) -> list[tuple[str, int]]:
@@ -125,5 +128,3 @@ def _read_part(descriptor: int, start: int, length: int) -> None:
     buffer = memoryview(bytearray(1 << 20))
     for place in range(start, start + length, len(buffer)):
         os.preadv(descriptor, [buffer[: min(len(buffer), start + length - place)]], place)
-
-

@@ -52,5 +52,10 @@ class Genome:
 def matching_negatives(path: Path, positives, threads: int) -> pandas.DataFrame:
     """Tiles of the genome with the G+C of the positives: chrom, start, end."""
     return extract_matching_loci(
-        _table(positives), str(path), in_window=positives.length, out_window=positives.length, random_state=0, n_jobs=threads
+        _table(positives),
+        str(path),
+        in_window=positives.length,
+        out_window=positives.length,
+        random_state=0,
+        n_jobs=threads,
     )
