@@ -1,4 +1,4 @@
-"""Windows of a genome, and sequences in memory, to numbers: 20,000 a call into a reused buffer, and 256 that fit a cache."""
+"""Windows of a genome, and sequences in memory, to numbers: 20,000 a call, and 256 that fit a cache."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class TestCodes:
 
 
 class TestKmers:
-    """Ids of 6-mers: ours from the genome, elsewhere from sequences that are in memory, for bionumpy encoded already."""
+    """Ids of 6-mers: ours from the genome, elsewhere from sequences in memory, for bionumpy encoded already."""
 
     def note(self, benchmark: Any, windows: simulated.Windows, *what: Any, threads: int) -> None:
         job = f"1-kb windows → 6-mer ids int32, {len(windows.start):,} a call"

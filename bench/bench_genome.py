@@ -77,7 +77,7 @@ class TestFirstOpen:
             if cold:
                 drop_from_page_cache([fasta])
 
-        self.note(benchmark, cold, "rival", rival if rival == "genvarloader" else f"{rival}, index alone")
+        self.note(benchmark, cold, "rival" if rival == "genvarloader" else "index", rival)
         benchmark.pedantic(peer.Genome, (fasta,), setup=forget, rounds=min(ROUNDS, 3))
 
     @pytest.mark.parametrize("threads", THREADS)
@@ -114,7 +114,7 @@ class TestFirstOpenOfBgzip:
     @pytest.mark.parametrize("rival", ["genvarloader", "pysam"])
     def test_rival(self, benchmark: Any, compressed: Path, rival: str) -> None:
         peer = load(rival)
-        self.note(benchmark, "rival", rival if rival == "genvarloader" else f"{rival}, index alone")
+        self.note(benchmark, "rival" if rival == "genvarloader" else "index", rival)
         benchmark.pedantic(
             peer.Genome,
             (compressed,),

@@ -1,7 +1,7 @@
 """Peak memory, each job in a process of its own: streaming 5 million windows, opening, encoding, negatives.
 
-Reported are the process's peak resident memory, and its rise from the beginning of the job: by then all is imported, and
-the window table is there. Pages of mapped files count as resident, though the system takes them back when it needs them.
+Reported are the process's peak resident memory, and its rise from the beginning of the job: by then all is imported,
+and the window table is there. Pages of mapped files count as resident, though the system takes them back at need.
 """
 
 from __future__ import annotations

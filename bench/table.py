@@ -64,7 +64,7 @@ def speed_table(rows: list[Row], threads: int) -> list[str]:
     ]
     for job in dict.fromkeys(row["job"] for row in rows if "peak_bytes" not in row):
         best = {}
-        for role in ("ours", "rival", "limit"):
+        for role in ("ours", "rival", "index", "limit"):
             able = [row for row in rows if row["job"] == job and row["role"] == role and row["threads"] <= threads]
             best[role] = min(able, key=lambda row: row["median"], default=None)
         if best["ours"] is None or (best["rival"] is None and best["limit"] is None):
@@ -73,7 +73,10 @@ def speed_table(rows: list[Row], threads: int) -> list[str]:
             f"{other['median'] / best['ours']['median']:.2g}" if (other := best[role]) else "–"
             for role in ("rival", "limit")
         ]
-        cells = [job, figure(best["ours"], False), figure(best["rival"], True), figure(best["limit"], True), *ratios]
+        rival = figure(best["rival"], True)
+        if best["index"]:
+            rival += f" (index alone: {figure(best['index'], True)})"
+        cells = [job, figure(best["ours"], False), rival, figure(best["limit"], True), *ratios]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 

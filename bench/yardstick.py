@@ -1,4 +1,4 @@
-"""What the benchmarks share: rivals with their threads, limits of the memory, and the notes that bench/table.py reads."""
+"""What the benchmarks share: rivals and their threads, limits of the memory, the notes that bench/table.py reads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ THREADED = ("genvarloader", "seqpro", "tangermeme")
 def note(
     benchmark: Any, job: str, role: str, name: str, *, threads: int = 1, bases: int | None = None, **more: Any
 ) -> None:
-    """Says who does which job: in the role of "ours", "rival" or "limit", and over how many bases a call.
+    """Says who does which job, and over how many bases a call.
+
+    The role is "ours", "rival", "limit", or "index" for a rival that has less to do: it writes an index and no base.
 
     To be called before the benchmark runs, for its group is the job.
     """
@@ -125,6 +127,6 @@ class Limits:
 
 
 def _read_part(descriptor: int, start: int, length: int) -> None:
-    buffer = memoryview(bytearray(1 << 20))
-    for place in range(start, start + length, len(buffer)):
-        os.preadv(descriptor, [buffer[: min(len(buffer), start + length - place)]], place)
+    piece = 1 << 20
+    for place in range(start, start + length, piece):
+        os.pread(descriptor, min(piece, start + length - place), place)
