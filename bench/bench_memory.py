@@ -193,7 +193,7 @@ def test_encode(benchmark: Any, fasta: Path, genome: Any) -> None:
 
 
 def test_negatives(benchmark: Any, fasta: Path, genome: Any) -> None:
-    count = simulated.call_size() // 10
+    count = min(20_000, simulated.genome_size() // 10_000)
     job = f"GC-matched negatives of 1 kb from {simulated.genome_size() // 10**6} Mb"
     assert in_child(benchmark, job, "ours", "negatives", fasta, count, "gc")["result"] > 0.99 * count
 
