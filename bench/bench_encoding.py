@@ -1,104 +1,227 @@
-"""Windows of a genome to numbers: 20,000 of 1 kb into a reused buffer, and a batch of 256 that fits the cache."""
+"""Windows of a genome, and sequences in memory, to numbers: 20,000 a call, and 256 that fit a cache."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import dnafast
 import simulated
 from peers import numpy_lookup_peer
+from yardstick import Limits, cases, load, note, open_genome
 
 LENGTH = 1000
-COUNTS = [256, 20_000]
+COUNTS = [256, simulated.call_size()]
 DTYPES = ["uint8", "float32"]
-RIVALS = ["numpy_lookup", "pysam", "pyfaidx"]
+THREADS = simulated.thread_counts()
+SAMPLE = 500  # windows whose answers are compared
+
+IN_A_LOOP = ["bionumpy", "py2bit", "pyfaidx", "pysam"]
+OF_GENOME = ["genvarloader", "numpy_compare", "numpy_lookup", *IN_A_LOOP]
 
 
-def rival_genome(rival: str, fasta: Path) -> Any:
-    if rival != "numpy_lookup":
-        pytest.importorskip(rival)
-    return importlib.import_module(f"peers.{rival}_peer").Genome(fasta)
+def upper(letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return letters & 0xDF
 
 
-def throughput(benchmark: Any, count: int) -> None:
-    """Gbase a second, from the median."""
-    if benchmark.stats is not None:
-        benchmark.extra_info["gbase_per_second"] = round(count * LENGTH / benchmark.stats.stats.median / 1e9, 3)
+@pytest.fixture(params=COUNTS, ids=lambda count: f"{count}windows")
+def windows(request: Any) -> simulated.Windows:
+    return simulated.random_windows(request.param, LENGTH)
 
 
-def expected_codes(fasta: Path, windows: simulated.Windows) -> np.ndarray:
-    part = windows._replace(contig=windows.contig[:50], start=windows.start[:50], strand=windows.strand[:50])
-    return numpy_lookup_peer.codes(numpy_lookup_peer.Genome(fasta).letters(part))
+@pytest.fixture
+def letters(plain: numpy_lookup_peer.Genome, windows: simulated.Windows) -> NDArray[np.uint8]:
+    """(N, L), upper case"""
+    return upper(plain.letters(windows))
 
 
-def time_ours(
-    benchmark: Callable[..., Any], genome: dnafast.Genome, windows: simulated.Windows, encoding: Any, threads: int
-) -> np.ndarray:
-    out = encoding.allocate(len(windows.start), LENGTH)
-    benchmark(genome.encode, windows, encoding, out=out, threads=threads)
-    throughput(benchmark, len(windows.start))
-    return out
+@pytest.fixture
+def codes(letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(SAMPLE, L): what is right"""
+    return numpy_lookup_peer.codes(letters[:SAMPLE])
 
 
-@pytest.mark.parametrize("count", COUNTS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("threads", [1, 2])
-def test_one_hot(benchmark: Any, genome: dnafast.Genome, fasta: Path, count: int, dtype: Any, threads: int) -> None:
-    benchmark.group = f"one-hot NCL {dtype}, {count} windows"
-    windows = simulated.random_windows(count, LENGTH)
-    out = time_ours(benchmark, genome, windows, dnafast.OneHot("NCL", dtype), threads)
-    np.testing.assert_array_equal(out[:50].argmax(axis=1), expected_codes(fasta, windows))
-    assert (out.sum(axis=1) == 1).all()
+def check_one_hot(out: NDArray[Any], codes: NDArray[np.uint8]) -> None:
+    np.testing.assert_array_equal(out[: len(codes)], np.eye(4, dtype=np.uint8)[codes].transpose(0, 2, 1))
+    assert np.count_nonzero(out) == out.size // 4
 
 
-@pytest.mark.parametrize("count", COUNTS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("rival", RIVALS)
-def test_one_hot_elsewhere(benchmark: Any, fasta: Path, count: int, dtype: str, rival: str) -> None:
-    benchmark.group = f"one-hot NCL {dtype}, {count} windows"
-    windows = simulated.random_windows(count, LENGTH)
-    peer = rival_genome(rival, fasta)
-    out = np.empty((count, 4, LENGTH), dtype)
-    peer.one_hot(windows, out)
-    np.testing.assert_array_equal(out[:50].argmax(axis=1), expected_codes(fasta, windows))
-    benchmark.pedantic(peer.one_hot, (windows, out), rounds=3)
-    throughput(benchmark, count)
+class TestOneHot:
+    """Windows of a FASTA to one-hot, channels first."""
+
+    def note(self, benchmark: Any, windows: simulated.Windows, dtype: str, *what: Any, threads: int) -> None:
+        job = f"1-kb windows of a FASTA → one-hot {dtype}, {len(windows.start):,} a call"
+        note(benchmark, job, *what, threads=threads, bases=len(windows.start) * LENGTH)
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("threads", THREADS)
+    def test_ours(
+        self, benchmark: Any, genome: dnafast.Genome, windows: Any, codes: Any, dtype: Any, threads: int
+    ) -> None:
+        encoding = dnafast.OneHot("NCL", dtype)
+        out = encoding.allocate(len(windows.start), LENGTH)
+        genome.encode(windows, encoding, out=out, threads=threads)
+        check_one_hot(out, codes)
+        self.note(benchmark, windows, dtype, "ours", "dnafast", threads=threads)
+        benchmark(genome.encode, windows, encoding, out=out, threads=threads)
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize(("rival", "threads"), cases("tangermeme", *OF_GENOME))
+    def test_rival(
+        self, benchmark: Any, fasta: Any, twobit: Any, windows: Any, codes: Any, dtype: str, rival: str, threads: int
+    ) -> None:
+        peer = open_genome(rival, fasta, twobit)
+        table, out = peer.prepare(windows), np.empty((len(windows.start), 4, LENGTH), dtype)
+        more = {"threads": threads} if threads > 1 else {}
+        check_one_hot(peer.one_hot(table, out, **more), codes)
+        self.note(benchmark, windows, dtype, "rival", rival, threads=threads)
+        benchmark(peer.one_hot, table, out, **more)
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("threads", THREADS)
+    def test_limit(self, benchmark: Any, windows: Any, dtype: str, threads: int) -> None:
+        out = np.empty((len(windows.start), 4, LENGTH), dtype)
+        self.note(benchmark, windows, dtype, "limit", "memset", threads=threads)
+        with Limits(threads) as limits:
+            benchmark(limits.fill, out)
+        assert out.view(np.uint8).all()
 
 
-@pytest.mark.parametrize("count", COUNTS)
-@pytest.mark.parametrize("strand", [1, -1])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_base_codes(benchmark: Any, genome: dnafast.Genome, fasta: Path, count: int, strand: int, threads: int) -> None:
-    benchmark.group = f"base codes, strand {strand}, {count} windows"
-    windows = simulated.random_windows(count, LENGTH, strand)
-    out = time_ours(benchmark, genome, windows, dnafast.BaseCodes(), threads)
-    expected = expected_codes(fasta, windows)
-    np.testing.assert_array_equal(out[:50], expected if strand > 0 else 3 - expected[:, ::-1])
+class TestCodes:
+    """Windows of a FASTA to base codes; to letters elsewhere."""
+
+    def note(self, benchmark: Any, windows: simulated.Windows, *what: Any, threads: int) -> None:
+        job = f"1-kb windows of a FASTA → base codes or letters, {len(windows.start):,} a call"
+        note(benchmark, job, *what, threads=threads, bases=len(windows.start) * LENGTH)
+
+    @pytest.mark.parametrize("threads", THREADS)
+    def test_ours(self, benchmark: Any, genome: dnafast.Genome, windows: Any, codes: Any, threads: int) -> None:
+        out = np.empty((len(windows.start), LENGTH), np.uint8)
+        genome.encode(windows, dnafast.BaseCodes(), out=out, threads=threads)
+        np.testing.assert_array_equal(out[:SAMPLE], codes)
+        self.note(benchmark, windows, "ours", "dnafast", threads=threads)
+        benchmark(genome.encode, windows, dnafast.BaseCodes(), out=out, threads=threads)
+
+    @pytest.mark.parametrize("threads", THREADS)
+    def test_reverse_strand(
+        self, benchmark: Any, genome: dnafast.Genome, windows: Any, codes: Any, threads: int
+    ) -> None:
+        windows = windows._replace(strand=-windows.strand)
+        out = np.empty((len(windows.start), LENGTH), np.uint8)
+        genome.encode(windows, dnafast.BaseCodes(), out=out, threads=threads)
+        np.testing.assert_array_equal(out[:SAMPLE], 3 - codes[:, ::-1])
+        bases = len(windows.start) * LENGTH
+        job = f"the same on strand -1, {len(windows.start):,} a call"
+        note(benchmark, job, "ours", "dnafast", threads=threads, bases=bases)
+        benchmark(genome.encode, windows, dnafast.BaseCodes(), out=out, threads=threads)
+
+    @pytest.mark.parametrize(("rival", "threads"), cases(*(rival for rival in OF_GENOME if rival != "numpy_lookup")))
+    def test_rival(
+        self, benchmark: Any, fasta: Any, twobit: Any, windows: Any, codes: Any, rival: str, threads: int
+    ) -> None:
+        peer = open_genome(rival, fasta, twobit)
+        table = peer.prepare(windows)
+        more = {"threads": threads} if threads > 1 else {}
+        np.testing.assert_array_equal(numpy_lookup_peer.codes(peer.letters(table, **more)[:SAMPLE]), codes)
+        self.note(benchmark, windows, "rival", rival.removesuffix("_compare"), threads=threads)
+        benchmark(peer.letters, table, **more)
+
+    @pytest.mark.parametrize("threads", THREADS)
+    def test_limit(self, benchmark: Any, windows: Any, letters: Any, threads: int) -> None:
+        out = np.empty_like(letters)
+        self.note(benchmark, windows, "limit", "memmove", threads=threads)
+        with Limits(threads) as limits:
+            benchmark(limits.copy, letters, out)
+        assert np.array_equal(letters, out)
 
 
-@pytest.mark.parametrize("count", COUNTS)
-@pytest.mark.parametrize("threads", [1, 2])
-def test_kmers(benchmark: Any, genome: dnafast.Genome, fasta: Path, count: int, threads: int) -> None:
-    benchmark.group = f"6-mer ids int32, {count} windows"
-    windows = simulated.random_windows(count, LENGTH)
-    out = time_ours(benchmark, genome, windows, dnafast.Kmers(6, dtype="int32"), threads)
-    codes = expected_codes(fasta, windows)
-    expected = np.empty((50, LENGTH - 5), np.int32)
-    numpy_lookup_peer.kmers(np.frombuffer(b"ACGT", np.uint8)[codes], 6, expected)
-    np.testing.assert_array_equal(out[:50], expected)
+class TestKmers:
+    """Ids of 6-mers: ours from the genome, elsewhere from sequences in memory, for bionumpy encoded already."""
+
+    def note(self, benchmark: Any, windows: simulated.Windows, *what: Any, threads: int) -> None:
+        job = f"1-kb windows → 6-mer ids int32, {len(windows.start):,} a call"
+        note(benchmark, job, *what, threads=threads, bases=len(windows.start) * LENGTH)
+
+    @staticmethod
+    def expected(codes: NDArray[np.uint8]) -> NDArray[np.int32]:
+        places = np.lib.stride_tricks.sliding_window_view(codes, 6, axis=1)
+        return (places @ (4 ** np.arange(5, -1, -1))).astype(np.int32)
+
+    @pytest.mark.parametrize("threads", THREADS)
+    def test_ours(self, benchmark: Any, genome: dnafast.Genome, windows: Any, codes: Any, threads: int) -> None:
+        encoding = dnafast.Kmers(6, dtype="int32")
+        out = encoding.allocate(len(windows.start), LENGTH)
+        genome.encode(windows, encoding, out=out, threads=threads)
+        np.testing.assert_array_equal(out[:SAMPLE], self.expected(codes))
+        self.note(benchmark, windows, "ours", "dnafast", threads=threads)
+        benchmark(genome.encode, windows, encoding, out=out, threads=threads)
+
+    def test_numpy(self, benchmark: Any, windows: Any, letters: Any, codes: Any) -> None:
+        out = np.empty((len(letters), LENGTH - 5), np.int32)
+        numpy_lookup_peer.kmers(letters, 6, out)
+        np.testing.assert_array_equal(out[:SAMPLE], self.expected(codes))
+        self.note(benchmark, windows, "rival", "numpy_lookup", threads=1)
+        benchmark(numpy_lookup_peer.kmers, letters, 6, out)
+
+    def test_bionumpy(self, benchmark: Any, windows: Any, letters: Any, codes: Any) -> None:
+        peer = load("bionumpy")
+        # Turned round and back, its ids are ours.
+        turned = peer.kmers(peer.encoded(np.ascontiguousarray(codes[:, ::-1])), 6)[:, ::-1]
+        np.testing.assert_array_equal(turned, self.expected(codes))
+        sequences = peer.encoded(numpy_lookup_peer.codes(letters))
+        self.note(benchmark, windows, "rival", "bionumpy", threads=1)
+        benchmark(peer.kmers, sequences, 6)
+
+    @pytest.mark.parametrize("threads", THREADS)
+    def test_limit(self, benchmark: Any, windows: Any, threads: int) -> None:
+        out = np.empty((len(windows.start), LENGTH - 5), np.int32)
+        self.note(benchmark, windows, "limit", "memset", threads=threads)
+        with Limits(threads) as limits:
+            benchmark(limits.fill, out)
+        assert out.all()
 
 
-@pytest.mark.parametrize("count", COUNTS)
-def test_kmers_elsewhere(benchmark: Any, fasta: Path, count: int) -> None:
-    """The letters are there already; only the ids are timed."""
-    benchmark.group = f"6-mer ids int32, {count} windows"
-    letters = numpy_lookup_peer.Genome(fasta).letters(simulated.random_windows(count, LENGTH))
-    out = np.empty((count, LENGTH - 5), np.int32)
-    benchmark.pedantic(numpy_lookup_peer.kmers, (letters, 6, out), rounds=3)
-    throughput(benchmark, count)
+class TestSequencesInMemory:
+    """Letters (N, L) to one-hot uint8: channels last for SeqPro, first for numpy; ours is timed with both."""
+
+    def note(self, benchmark: Any, windows: simulated.Windows, layout: str, *what: Any, threads: int) -> None:
+        job = f"1-kb sequences in memory → one-hot uint8 {layout}, {len(windows.start):,} a call"
+        note(benchmark, job, *what, threads=threads, bases=len(windows.start) * LENGTH)
+
+    @pytest.mark.parametrize("layout", ["NCL", "NLC"])
+    @pytest.mark.parametrize("threads", THREADS)
+    def test_ours(self, benchmark: Any, windows: Any, letters: Any, codes: Any, layout: Any, threads: int) -> None:
+        encoding = dnafast.OneHot(layout, "uint8")
+        out = encoding.allocate(len(letters), LENGTH)
+        dnafast.encode(letters, encoding, out=out, threads=threads)
+        check_one_hot(out if layout == "NCL" else out.transpose(0, 2, 1), codes)
+        self.note(benchmark, windows, layout, "ours", "dnafast", threads=threads)
+        benchmark(dnafast.encode, letters, encoding, out=out, threads=threads)
+
+    @pytest.mark.parametrize(("rival", "threads"), cases("seqpro"))
+    def test_channels_last(
+        self, benchmark: Any, windows: Any, letters: Any, codes: Any, rival: str, threads: int
+    ) -> None:
+        peer = load(rival)
+        check_one_hot(peer.one_hot(letters, threads).transpose(0, 2, 1), codes)
+        self.note(benchmark, windows, "NLC", "rival", rival, threads=threads)
+        benchmark(peer.one_hot, letters, threads)
+
+    @pytest.mark.parametrize("rival", ["numpy_compare", "numpy_lookup"])
+    def test_channels_first(self, benchmark: Any, windows: Any, letters: Any, codes: Any, rival: str) -> None:
+        peer, out = load(rival), np.empty((len(letters), 4, LENGTH), np.uint8)
+        check_one_hot(peer.one_hot(letters, out), codes)
+        self.note(benchmark, windows, "NCL", "rival", rival, threads=1)
+        benchmark(peer.one_hot, letters, out)
+
+    @pytest.mark.parametrize("layout", ["NCL", "NLC"])
+    @pytest.mark.parametrize("threads", THREADS)
+    def test_limit(self, benchmark: Any, windows: Any, layout: str, threads: int) -> None:
+        out = np.empty((len(windows.start), 4, LENGTH), np.uint8)
+        self.note(benchmark, windows, layout, "limit", "memset", threads=threads)
+        with Limits(threads) as limits:
+            benchmark(limits.fill, out)
+        assert out.all()

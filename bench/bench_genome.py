@@ -1,10 +1,9 @@
-"""Opening a genome, first and again; composition of windows."""
+"""Opening a genome, first and again, from the page cache and from the disk; composition of windows."""
 
 from __future__ import annotations
 
-import importlib
-import subprocess
-from collections.abc import Callable
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,66 +12,180 @@ import pytest
 
 import dnafast
 import simulated
+from peers import numpy_lookup_peer
+from yardstick import Limits, drop_from_page_cache, load, note, remove
+
+THREADS = simulated.thread_counts()
+RIVALS = ["bionumpy", "genvarloader", "pyfaidx", "pysam"]
+WARMTH = ["warm", "cold"]
+ROUNDS = 1 if simulated.quick else 5
 
 
-@pytest.mark.benchmark(group="open plain FASTA for the first time, 100 Mb")
-@pytest.mark.parametrize("threads", [1, 2])
-def test_first_open(benchmark: Callable[..., Any], fasta: Path, tmp_path: Path, threads: int) -> None:
-    """Conversion, fsync included."""
+@pytest.fixture(params=WARMTH)
+def cold(request: Any) -> bool:
+    """Whether files are read from the disk rather than from the page cache."""
+    if request.param == "cold" and not hasattr(os, "posix_fadvise"):
+        pytest.skip("this system has no posix_fadvise: files cannot be dropped from the page cache")
+    return request.param == "cold"
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Path]:
+    """A cache of the test's own, for what the session's genome has mapped stays in memory."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DNAFAST_CACHE", str(tmp_path))
-
-        def empty_cache() -> None:
-            for entry in tmp_path.iterdir():
-                entry.unlink()
-
-        result = benchmark.pedantic(dnafast.Genome, (fasta,), {"threads": threads}, setup=empty_cache, rounds=5)
-    assert result.contigs == {"chr1": simulated.GENOME_SIZE}
+        patch.setenv("DNAFAST_CACHE", str(tmp_path / "cache"))
+        yield tmp_path / "cache"
 
 
-@pytest.mark.benchmark(group="open plain FASTA for the first time, 100 Mb")
-@pytest.mark.parametrize("rival", ["pyfaidx", "pysam"])
-def test_first_open_elsewhere(benchmark: Callable[..., Any], fasta: Path, rival: str) -> None:
-    """Only an index is made: no base is converted."""
-    pytest.importorskip(rival)
-    peer = importlib.import_module(f"peers.{rival}_peer")
-    index = Path(f"{fasta}.fai")
-    benchmark.pedantic(peer.Genome, (fasta,), setup=lambda: index.unlink(missing_ok=True), rounds=3)
-
-
-@pytest.mark.benchmark(group="open bgzip FASTA for the first time, 100 Mb")
-@pytest.mark.parametrize("threads", [1, 2])
-def test_first_open_of_bgzip(benchmark: Callable[..., Any], fasta: Path, tmp_path: Path, threads: int) -> None:
+@pytest.fixture(scope="module")
+def compressed(fasta: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The genome as bgzip."""
     pysam = pytest.importorskip("pysam")
-    compressed = tmp_path / "genome.fa.gz"
-    pysam.tabix_compress(str(fasta), str(compressed))
-    cache = tmp_path / "cache"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DNAFAST_CACHE", str(cache))
-
-        def empty_cache() -> None:
-            subprocess.run(["rm", "-rf", str(cache)], check=True)
-
-        benchmark.pedantic(dnafast.Genome, (compressed,), {"threads": threads}, setup=empty_cache, rounds=2)
+    path = tmp_path_factory.mktemp("bgzip") / "genome.fa.gz"
+    pysam.tabix_compress(str(fasta), str(path))
+    return path
 
 
-@pytest.mark.benchmark(group="open again")
-def test_open_again(benchmark: Callable[..., Any], fasta: Path, genome: dnafast.Genome) -> None:
-    assert benchmark(dnafast.Genome, fasta).contigs == genome.contigs
+def warmth(cold: bool) -> str:
+    return "from the disk" if cold else "from the page cache"
 
 
-@pytest.mark.benchmark(group="open again")
-@pytest.mark.parametrize("rival", ["pyfaidx", "pysam"])
-def test_open_again_elsewhere(benchmark: Callable[..., Any], fasta: Path, rival: str) -> None:
-    pytest.importorskip(rival)
-    benchmark(importlib.import_module(f"peers.{rival}_peer").Genome, fasta)
+class TestFirstOpen:
+    """A plain FASTA is opened for the first time. pyfaidx, pysam and bionumpy only write an index, no base."""
+
+    def note(self, benchmark: Any, cold: bool, *what: Any, threads: int = 1) -> None:
+        job = f"first open of a plain FASTA of {simulated.genome_size() // 10**6} Mb, {warmth(cold)}, fsync included"
+        note(benchmark, job, *what, threads=threads, bases=simulated.genome_size())
+
+    @pytest.mark.parametrize("threads", THREADS)
+    def test_ours(self, benchmark: Any, fasta: Path, cache: Path, cold: bool, threads: int) -> None:
+        def forget() -> None:
+            remove([cache])
+            if cold:
+                drop_from_page_cache([fasta])
+
+        self.note(benchmark, cold, "ours", "dnafast", threads=threads)
+        result = benchmark.pedantic(dnafast.Genome, (fasta,), {"threads": threads}, setup=forget, rounds=ROUNDS)
+        assert result.contigs == simulated.contig_lengths()
+
+    @pytest.mark.parametrize("rival", RIVALS)
+    def test_rival(self, benchmark: Any, fasta: Path, cold: bool, rival: str) -> None:
+        peer = load(rival)
+
+        def forget() -> None:
+            remove(peer.left_beside(fasta))
+            if cold:
+                drop_from_page_cache([fasta])
+
+        self.note(benchmark, cold, "rival" if rival == "genvarloader" else "index", rival)
+        benchmark.pedantic(peer.Genome, (fasta,), setup=forget, rounds=min(ROUNDS, 3))
+
+    @pytest.mark.parametrize("threads", THREADS)
+    def test_limit(self, benchmark: Any, fasta: Path, tmp_path: Path, cold: bool, threads: int) -> None:
+        def forget() -> None:
+            remove([tmp_path / "quarter"])
+            if cold:
+                drop_from_page_cache([fasta])
+
+        self.note(benchmark, cold, "limit", "read all, write a quarter", threads=threads)
+        with Limits(threads) as limits:
+            benchmark.pedantic(limits.read_and_keep_quarter, (fasta, tmp_path / "quarter"), setup=forget, rounds=ROUNDS)
 
 
-@pytest.mark.benchmark(group="G+C, N and masked bases of 20,000 windows of 1 kb")
-@pytest.mark.parametrize("threads", [1, 2])
-def test_composition(benchmark: Callable[..., Any], genome: dnafast.Genome, threads: int) -> None:
-    windows = simulated.random_windows(20_000, 1000)
-    letters = genome.fetch("chr1", int(windows.start[5]), int(windows.start[5]) + 1000)
+class TestFirstOpenOfBgzip:
+    """The same, compressed. Elsewhere only an index is written."""
+
+    def note(self, benchmark: Any, *what: Any, threads: int = 1) -> None:
+        job = f"first open of a bgzip FASTA of {simulated.genome_size() // 10**6} Mb, fsync included"
+        note(benchmark, job, *what, threads=threads, bases=simulated.genome_size())
+
+    @pytest.mark.parametrize("threads", THREADS)
+    def test_ours(self, benchmark: Any, compressed: Path, cache: Path, threads: int) -> None:
+        self.note(benchmark, "ours", "dnafast", threads=threads)
+        result = benchmark.pedantic(
+            dnafast.Genome,
+            (compressed,),
+            {"threads": threads},
+            setup=lambda: remove([cache]),
+            rounds=min(ROUNDS, 3),
+        )
+        assert result.contigs == simulated.contig_lengths()
+
+    @pytest.mark.parametrize("rival", ["genvarloader", "pysam"])
+    def test_rival(self, benchmark: Any, compressed: Path, rival: str) -> None:
+        peer = load(rival)
+        self.note(benchmark, "rival" if rival == "genvarloader" else "index", rival)
+        benchmark.pedantic(
+            peer.Genome,
+            (compressed,),
+            setup=lambda: remove(peer.left_beside(compressed)),
+            rounds=min(ROUNDS, 2),
+        )
+
+
+class TestOpenAgain:
+    """Opened before: until the contigs are known, and until a first batch of 256 windows is there as one-hot uint8."""
+
+    def note(self, benchmark: Any, *what: Any) -> None:
+        note(benchmark, f"open a genome of {simulated.genome_size() // 10**6} Mb again", *what)
+
+    def test_ours(self, benchmark: Any, fasta: Path, genome: dnafast.Genome) -> None:
+        self.note(benchmark, "ours", "dnafast")
+        assert benchmark(dnafast.Genome, fasta).contigs == genome.contigs
+
+    @pytest.mark.parametrize("rival", ["py2bit", *RIVALS])
+    def test_rival(self, benchmark: Any, fasta: Path, twobit: Path, rival: str) -> None:
+        self.note(benchmark, "rival", rival)
+        benchmark(load(rival).Genome, twobit if rival == "py2bit" else fasta)
+
+
+class TestFirstBatch:
+    @pytest.fixture
+    def windows(self) -> simulated.Windows:
+        return simulated.random_windows(256, 1000)
+
+    @pytest.fixture
+    def expected(self, plain: numpy_lookup_peer.Genome, windows: simulated.Windows) -> Any:
+        return numpy_lookup_peer.one_hot(plain.letters(windows), np.empty((256, 4, 1000), np.uint8))
+
+    def note(self, benchmark: Any, cold: bool, *what: Any) -> None:
+        note(benchmark, f"open again and encode 256 windows of 1 kb, {warmth(cold)}", *what)
+
+    def test_ours(self, benchmark: Any, fasta: Path, cache: Path, windows: Any, expected: Any, cold: bool) -> None:
+        out = np.empty_like(expected)
+
+        def run() -> None:
+            dnafast.Genome(fasta).encode(windows, dnafast.OneHot("NCL", "uint8"), out=out)
+
+        run()
+        np.testing.assert_array_equal(out, expected)
+        setup = (lambda: drop_from_page_cache([fasta, cache])) if cold else None
+        self.note(benchmark, cold, "ours", "dnafast")
+        benchmark.pedantic(run, setup=setup, rounds=ROUNDS)
+
+    @pytest.mark.parametrize("rival", ["genvarloader", "pyfaidx", "pysam", "tangermeme"])
+    def test_rival(self, benchmark: Any, fasta: Path, windows: Any, expected: Any, cold: bool, rival: str) -> None:
+        peer = load(rival)
+        out = np.empty_like(expected)
+
+        def run() -> Any:
+            peer_genome = peer.Genome(fasta)
+            return peer_genome.one_hot(peer_genome.prepare(windows), out)
+
+        np.testing.assert_array_equal(run(), expected)
+        files = [fasta, *(path for path in peer.left_beside(fasta) if path.exists())]
+        setup = (lambda: drop_from_page_cache(files)) if cold else None
+        self.note(benchmark, cold, "rival", rival)
+        benchmark.pedantic(run, setup=setup, rounds=ROUNDS)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_composition(benchmark: Any, genome: dnafast.Genome, threads: int) -> None:
+    windows = simulated.random_windows(simulated.call_size(), 1000)
+    name = windows.contigs[windows.contig[5]]
+    letters = genome.fetch(name, int(windows.start[5]), int(windows.start[5]) + 1000)
     expected = [sum(c in "GCgc" for c in letters), 0, sum(c.islower() for c in letters)]
-    result = benchmark(genome.composition, windows, threads=threads)
-    np.testing.assert_array_equal(result[5], expected)
+    np.testing.assert_array_equal(genome.composition(windows, threads=threads)[5], expected)
+    job = f"G+C, N and masked bases of {len(windows.start):,} windows of 1 kb"
+    note(benchmark, job, "ours", "dnafast", threads=threads, bases=1000 * len(windows.start))
+    benchmark(genome.composition, windows, threads=threads)

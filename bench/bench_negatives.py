@@ -1,20 +1,25 @@
-"""20,000 GC-matched negatives of 1000 bases from a genome of 120 million, against numpy."""
+"""20,000 GC-matched and random negatives of 1000 bases from a genome of 120 million."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import simulated
 from dnafast import Genome, Windows, sample_negatives
+from yardstick import Limits, load, note
 
-SIZE = 120_000_000
+SIZE = 6_000_000 if simulated.quick else 120_000_000
 CONTIGS = 6
 LENGTH = 1000
 STRETCH = 5000
-POSITIVES = 20_000
+POSITIVES = SIZE // 6000
+THREADS = simulated.thread_counts()
+ROUNDS = 1 if simulated.quick else 5
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +38,18 @@ def letters() -> list[NDArray[np.uint8]]:
 
 
 @pytest.fixture(scope="module")
-def genome(letters: list[NDArray[np.uint8]]) -> Genome:
-    return Genome.from_sequences([contig.tobytes() for contig in letters])
+def fasta(letters: list[NDArray[np.uint8]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("negatives") / "genome.fa"
+    with path.open("wb") as file:
+        for number, contig in enumerate(letters):
+            file.write(f">chr{number + 1}\n".encode())
+            simulated.write_lines(file, contig)
+    return path
+
+
+@pytest.fixture(scope="module")
+def genome(fasta: Path, cache_folder: Path) -> Genome:
+    return Genome(fasta)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +78,7 @@ def with_numpy(letters: list[NDArray[np.uint8]], positives: Windows) -> NDArray[
     wanted = np.bincount((sums[start + LENGTH] - sums[start]) * 50 // LENGTH, minlength=51)
     found: list[NDArray[np.int64]] = []
     for _ in range(50):
-        tried = random.integers(0, len(text) - LENGTH, 200_000)
+        tried = random.integers(0, len(text) - LENGTH, 10 * POSITIVES)
         contig = np.searchsorted(offset, tried, side="right")
         tried = tried[(tried + LENGTH <= offset[contig]) & (free[tried + LENGTH] == free[tried])]
         bins = (sums[tried + LENGTH] - sums[tried]) * 50 // LENGTH
@@ -76,29 +91,57 @@ def with_numpy(letters: list[NDArray[np.uint8]], positives: Windows) -> NDArray[
     return np.concatenate(found)
 
 
+def describe(benchmark: Any, method: str, *what: Any, threads: int = 1) -> None:
+    note(benchmark, f"{POSITIVES:,} {method} negatives of 1 kb from {SIZE // 10**6} Mb", *what, threads=threads)
+
+
 @pytest.mark.filterwarnings("ignore:the genome holds:UserWarning")
-@pytest.mark.benchmark(group="gc-matched negatives, 20,000 of 1 kb from 120 Mb")
-@pytest.mark.parametrize("threads", [1, 2])
-def bench_gc_matched(benchmark: Any, genome: Genome, positives: Windows, threads: int) -> None:
+@pytest.mark.parametrize("threads", THREADS)
+def test_gc_matched(benchmark: Any, fasta: Path, positives: Windows, threads: int) -> None:
+    """Reopening the genome included, as elsewhere."""
+    describe(benchmark, "GC-matched", "ours", "dnafast", threads=threads)
     negatives = benchmark.pedantic(
-        sample_negatives, (genome, positives), {"threads": threads}, rounds=7, warmup_rounds=1
+        lambda: sample_negatives(Genome(fasta), positives, threads=threads), rounds=ROUNDS, warmup_rounds=1
     )
     # The richest bins may be used up by the positives themselves.
     assert len(negatives) > 0.999 * POSITIVES
+    genome = Genome(fasta)
     assert abs(bins_of(genome, negatives) - bins_of(genome, positives)).sum() == POSITIVES - len(negatives)
 
 
-@pytest.mark.benchmark(group="gc-matched negatives, 20,000 of 1 kb from 120 Mb")
-def bench_gc_matched_numpy(benchmark: Any, letters: list[NDArray[np.uint8]], positives: Windows) -> None:
-    found = benchmark.pedantic(with_numpy, (letters, positives), rounds=2)
+@pytest.mark.parametrize("threads", THREADS)
+def test_gc_matched_by_tangermeme(
+    benchmark: Any, fasta: Path, genome: Genome, positives: Windows, threads: int
+) -> None:
+    """It chooses among tiles; a bin that is used up takes from its neighbours."""
+    peer = load("tangermeme")
+    describe(benchmark, "GC-matched", "rival", "tangermeme", threads=threads)
+    found = benchmark.pedantic(peer.matching_negatives, (fasta, positives, threads), rounds=min(ROUNDS, 3))
+    assert len(found) == POSITIVES
+    contig = np.array([list(genome.contigs).index(name) for name in found.chrom])
+    negatives = Windows.from_arrays(tuple(genome.contigs), contig, found.start.to_numpy(), LENGTH)
+    assert abs(bins_of(genome, negatives) - bins_of(genome, positives)).sum() < 0.2 * POSITIVES
+
+
+def test_gc_matched_by_numpy(benchmark: Any, letters: list[NDArray[np.uint8]], positives: Windows) -> None:
+    describe(benchmark, "GC-matched", "rival", "numpy, letters in memory")
+    found = benchmark.pedantic(with_numpy, (letters, positives), rounds=min(ROUNDS, 2))
     assert len(found) > 0.99 * POSITIVES
 
 
-@pytest.mark.benchmark(group="random negatives, 20,000 of 1 kb from 120 Mb")
-@pytest.mark.parametrize("threads", [1, 2])
-def bench_random(benchmark: Any, genome: Genome, positives: Windows, threads: int) -> None:
+@pytest.mark.parametrize("threads", THREADS)
+def test_gc_matched_limit(benchmark: Any, letters: list[NDArray[np.uint8]], threads: int) -> None:
+    text = np.concatenate(letters)
+    describe(benchmark, "GC-matched", "limit", "one pass over the letters", threads=threads)
+    with Limits(threads) as limits:
+        benchmark(limits.look_through, text)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_random(benchmark: Any, genome: Genome, positives: Windows, threads: int) -> None:
+    describe(benchmark, "random", "ours", "dnafast", threads=threads)
     negatives = benchmark.pedantic(
-        sample_negatives, (genome, positives), {"method": "random", "threads": threads}, rounds=7, warmup_rounds=1
+        sample_negatives, (genome, positives), {"method": "random", "threads": threads}, rounds=ROUNDS, warmup_rounds=1
     )
     assert len(negatives) == POSITIVES
 

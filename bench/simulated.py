@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnafast import Regions
+from dnafast.threads import usable_cpus
 
-GENOME_SIZE = 100_000_000
 LINE = 60
+LARGEST_CONTIG = 200_000_000
+
+# Set by conftest where each benchmark runs once, for its answer alone.
+quick = False
 
 
 class Windows(NamedTuple):
@@ -24,29 +29,62 @@ class Windows(NamedTuple):
     length: int
 
 
+def genome_size() -> int:
+    """Bases of the genome: ``DNAFAST_BENCH_BASES``, else 100 million."""
+    return int(os.environ.get("DNAFAST_BENCH_BASES") or (4_000_000 if quick else 100_000_000))
+
+
+def call_size() -> int:
+    """Windows a call that fits no cache."""
+    return 2_000 if quick else 20_000
+
+
+def thread_counts() -> list[int]:
+    """1 and 2, and on by doubling to what the machine has."""
+    counts = [1, 2]
+    while 2 * counts[-1] <= usable_cpus():
+        counts.append(2 * counts[-1])
+    return counts
+
+
+def contig_lengths() -> dict[str, int]:
+    """Contigs of one length, as few as may be."""
+    size = genome_size()
+    number = -(-size // LARGEST_CONTIG)
+    return {f"chr{index + 1}": size // number for index in range(number)}
+
+
 def random_windows(count: int, length: int, strand: int = 1) -> Windows:
+    contigs = contig_lengths()
     rng = np.random.default_rng(7)
     return Windows(
-        ("chr1",),
-        np.zeros(count, np.int32),
-        rng.integers(0, GENOME_SIZE - length, count),
+        tuple(contigs),
+        rng.integers(0, len(contigs), count, np.int32),
+        rng.integers(0, min(contigs.values()) - length, count),
         np.full(count, strand, np.int8),
         length,
     )
 
 
 def write_fasta(path: Path) -> None:
-    """100 Mb of random bases in one contig, half of them soft-masked in stretches of 300 on average."""
+    """Random bases, half of them soft-masked in stretches of 300 on average."""
     rng = np.random.default_rng(1)
-    letters = np.frombuffer(b"ACGT", np.uint8)[rng.integers(0, 4, GENOME_SIZE, np.uint8)]
-    borders = np.cumsum(rng.integers(50, 550, GENOME_SIZE // 300))
-    masked = np.zeros(GENOME_SIZE, np.uint8)
-    masked[borders[borders < GENOME_SIZE]] = 1
-    letters |= (np.cumsum(masked, dtype=np.uint8) & 1) << 5
-    whole = letters[: GENOME_SIZE // LINE * LINE].reshape(-1, LINE)
     with path.open("wb") as file:
-        file.write(b">chr1\n")
-        np.concatenate([whole, np.full((len(whole), 1), ord("\n"), np.uint8)], axis=1).tofile(file)
+        for name, length in contig_lengths().items():
+            letters = np.frombuffer(b"ACGT", np.uint8)[rng.integers(0, 4, length, np.uint8)]
+            borders = np.cumsum(rng.integers(50, 550, length // 300))
+            masked = np.zeros(length, np.uint8)
+            masked[borders[borders < length]] = 1
+            letters |= (np.cumsum(masked, dtype=np.uint8) & 1) << 5
+            file.write(f">{name}\n".encode())
+            write_lines(file, letters)
+
+
+def write_lines(file: BinaryIO, letters: NDArray[np.uint8]) -> None:
+    """The letters of a contig, in lines of 60."""
+    whole = letters[: len(letters) // LINE * LINE].reshape(-1, LINE)
+    np.concatenate([whole, np.full((len(whole), 1), ord("\n"), np.uint8)], axis=1).tofile(file)
+    if whole.size < len(letters):
         file.write(letters[whole.size :].tobytes() + b"\n")
 
 

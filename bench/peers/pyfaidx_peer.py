@@ -8,7 +8,12 @@ import numpy as np
 import pyfaidx
 from numpy.typing import NDArray
 
-from peers import numpy_lookup_peer
+from peers import numpy_compare_peer
+
+
+def left_beside(path: Path) -> list[Path]:
+    """What opening a FASTA leaves there."""
+    return [Path(f"{path}.fai")]
 
 
 class Genome:
@@ -16,13 +21,16 @@ class Genome:
         # The fastest way there is: plain strings, upper case not asked for.
         self.fasta = pyfaidx.Fasta(str(path), as_raw=True, sequence_always_upper=False)
 
-    def letters(self, windows) -> NDArray[np.uint8]:
-        """(N, L)"""
-        rows = [
-            self.fasta[windows.contigs[contig]][start : start + windows.length]
-            for contig, start in zip(windows.contig.tolist(), windows.start.tolist(), strict=True)
-        ]
-        return np.frombuffer("".join(rows).encode(), np.uint8).reshape(len(rows), windows.length)
+    def prepare(self, windows):
+        """Names, starts and ends as plain Python."""
+        names = [windows.contigs[number] for number in windows.contig.tolist()]
+        return names, windows.start.tolist(), (windows.start + windows.length).tolist()
 
-    def one_hot(self, windows, out: NDArray[np.generic]) -> None:
-        numpy_lookup_peer.one_hot(self.letters(windows), out)
+    def letters(self, table) -> NDArray[np.uint8]:
+        """(N, L), lower case as in the file"""
+        rows = [self.fasta[name][start:end] for name, start, end in zip(*table, strict=True)]
+        return np.frombuffer("".join(rows).encode(), np.uint8).reshape(len(rows), -1)
+
+    def one_hot(self, table, out: NDArray[np.generic]) -> NDArray[np.generic]:
+        """(N, 4, L)"""
+        return numpy_compare_peer.one_hot(self.letters(table), out)

@@ -8,20 +8,28 @@ import numpy as np
 import pysam
 from numpy.typing import NDArray
 
-from peers import numpy_lookup_peer
+from peers import numpy_compare_peer
+
+
+def left_beside(path: Path) -> list[Path]:
+    """What opening a FASTA leaves there."""
+    return [Path(f"{path}.fai"), Path(f"{path}.gzi")]
 
 
 class Genome:
     def __init__(self, path: Path) -> None:
         self.fasta = pysam.FastaFile(str(path))
 
-    def letters(self, windows) -> NDArray[np.uint8]:
-        """(N, L)"""
-        rows = [
-            self.fasta.fetch(windows.contigs[contig], start, start + windows.length)
-            for contig, start in zip(windows.contig.tolist(), windows.start.tolist(), strict=True)
-        ]
-        return np.frombuffer("".join(rows).encode(), np.uint8).reshape(len(rows), windows.length)
+    def prepare(self, windows):
+        """Names, starts and ends as plain Python."""
+        names = [windows.contigs[number] for number in windows.contig.tolist()]
+        return names, windows.start.tolist(), (windows.start + windows.length).tolist()
 
-    def one_hot(self, windows, out: NDArray[np.generic]) -> None:
-        numpy_lookup_peer.one_hot(self.letters(windows), out)
+    def letters(self, table) -> NDArray[np.uint8]:
+        """(N, L), lower case as in the file"""
+        rows = [self.fasta.fetch(*window) for window in zip(*table, strict=True)]
+        return np.frombuffer("".join(rows).encode(), np.uint8).reshape(len(rows), -1)
+
+    def one_hot(self, table, out: NDArray[np.generic]) -> NDArray[np.generic]:
+        """(N, 4, L)"""
+        return numpy_compare_peer.one_hot(self.letters(table), out)
