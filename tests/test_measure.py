@@ -1,16 +1,31 @@
 """Meters add up what they were given; no test here depends on how fast the machine is."""
 
 import json
+import resource
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
 import numpy as np
+import pynvml
 import pytest
 import torch
 from torch import nn
 
-from dnafast.bench import measure
-from dnafast.bench.measure import GpuMonitor, Memory, Meter, latency_and_throughput, machine
+from dnafast.bench import machine as machine_module
+from dnafast.bench.machine import machine
+from dnafast.bench.measure import (
+    GpuMonitor,
+    Memory,
+    Meter,
+    consume,
+    latency_and_throughput,
+    memory,
+    phases,
+    rounds_of,
+    seconds_of,
+)
 
 
 def rows_by_name(meter):
@@ -28,7 +43,7 @@ def test_phases_add_up_by_scope():
     meter.add("data", "window", wall=1.0)
     rows = rows_by_name(meter)
     assert list(rows) == [("model", "forward"), ("data", "encode"), ("data", "window")]
-    assert tuple(meter.rows()[0]) == measure.PHASE_COLUMNS
+    assert tuple(meter.rows()[0]) == phases.PHASE_COLUMNS
     assert rows["model", "forward"]["calls"] == 3
     assert rows["model", "forward"]["wall_seconds"] > 0
     assert rows["model", "forward"]["share"] == 1
@@ -43,9 +58,9 @@ def test_phases_add_up_by_scope():
 def clocks(monkeypatch):
     """Clocks that stand still until a test moves them."""
     clocks = SimpleNamespace(wall=100.0, user=10.0, system=1.0, data=5.0)
-    monkeypatch.setattr(measure.time, "perf_counter", lambda: clocks.wall)
+    monkeypatch.setattr(time, "perf_counter", lambda: clocks.wall)
     usage = lambda who: SimpleNamespace(ru_utime=clocks.user, ru_stime=clocks.system)  # noqa: E731
-    monkeypatch.setattr(measure.resource, "getrusage", usage)
+    monkeypatch.setattr(resource, "getrusage", usage)
     return clocks
 
 
@@ -121,7 +136,7 @@ class FakeEvent:
 
 def test_gpu_time_comes_from_events_summed_now_and_then(monkeypatch):
     monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
-    monkeypatch.setattr(measure, "_EVENTS_KEPT", 3)
+    monkeypatch.setattr(phases, "_EVENTS_KEPT", 3)
     meter = Meter("cuda:0")
     for _ in range(7):
         with meter.phase("forward"):
@@ -148,21 +163,21 @@ def test_peak_memory_sees_a_block_that_came_and_went():
 
 
 def test_memory_is_sampled_where_the_peak_cannot_be_reset(monkeypatch):
-    monkeypatch.setattr(measure, "_reset_high_water_mark", lambda: False)
-    with Memory(interval=0.005) as memory:
+    monkeypatch.setattr(memory, "_reset_high_water_mark", lambda: False)
+    with Memory(interval=0.005) as meter:
         block = np.ones(100 << 20, dtype=np.uint8)
         time.sleep(0.1)
         del block
-    assert memory.peak_is_sampled
-    assert memory.peak_rss_bytes >= memory.mean_rss_bytes > 0
+    assert meter.peak_is_sampled
+    assert meter.peak_rss_bytes >= meter.mean_rss_bytes > 0
 
 
 def test_a_mark_that_only_pretends_to_reset_is_found_out(monkeypatch):
     sizes = {"VmHWM": 3 << 30, "VmRSS": 1 << 30}
-    monkeypatch.setattr(measure, "_status_bytes", sizes.__getitem__)
-    assert not measure._reset_high_water_mark()
-    monkeypatch.setattr(measure, "_status_bytes", {}.__getitem__)
-    assert not measure._reset_high_water_mark()
+    monkeypatch.setattr(memory, "_status_bytes", sizes.__getitem__)
+    assert not memory._reset_high_water_mark()
+    monkeypatch.setattr(memory, "_status_bytes", {}.__getitem__)
+    assert not memory._reset_high_water_mark()
 
 
 def gpu_figures(monitor):
@@ -198,7 +213,7 @@ def fake_card(monkeypatch):
         handle.energy += 1500
         return handle.energy
 
-    nvml = measure.pynvml
+    nvml = pynvml
     monkeypatch.setattr(nvml, "nvmlInit", lambda: setattr(card, "opened", card.opened + 1))
     monkeypatch.setattr(nvml, "nvmlShutdown", lambda: setattr(card, "opened", card.opened - 1))
     monkeypatch.setattr(nvml, "nvmlDeviceGetHandleByUUID", handle)
@@ -217,20 +232,20 @@ def test_gpu_figures_come_from_the_card_that_torch_uses(fake_card):
 
 def test_counters_that_a_card_lacks_stay_empty(fake_card, monkeypatch):
     def refuse(*arguments):
-        raise measure.pynvml.NVMLError(measure.pynvml.NVML_ERROR_NOT_SUPPORTED)
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
 
-    monkeypatch.setattr(measure.pynvml, "nvmlDeviceGetUtilizationRates", refuse)
-    monkeypatch.setattr(measure.pynvml, "nvmlDeviceGetTotalEnergyConsumption", refuse)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", refuse)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetTotalEnergyConsumption", refuse)
     with GpuMonitor("cuda", interval=0.001) as monitor:
         pass
     assert gpu_figures(monitor) == (None, None, 1000, 2000)
     assert fake_card.opened == 0
-    monkeypatch.setattr(measure.pynvml, "nvmlDeviceGetHandleByUUID", refuse)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", refuse)
     with GpuMonitor("cuda", interval=0.001) as monitor:
         pass
     assert gpu_figures(monitor) == (None, None, 1000, 2000)
     assert fake_card.opened == 0
-    monkeypatch.setattr(measure.pynvml, "nvmlInit", refuse)
+    monkeypatch.setattr(pynvml, "nvmlInit", refuse)
     with GpuMonitor("cuda", interval=0.001) as monitor:
         pass
     assert gpu_figures(monitor) == (None, None, 1000, 2000)
@@ -259,7 +274,7 @@ def test_speed_is_found_within_the_time_given(monkeypatch):
             clock["now"] += 1e-3 + len(x) * (1e-4 if len(x) <= 64 else 1e-3)
             return super().forward(x)
 
-    monkeypatch.setattr(measure.time, "perf_counter", lambda: clock["now"])
+    monkeypatch.setattr(time, "perf_counter", lambda: clock["now"])
     model = Timed().train()
     speed = latency_and_throughput(model, lambda n: torch.zeros(n, 2), seconds=1.0, batch_sizes=(16, 64, 256))
     assert speed.latency_ms == pytest.approx(1.1)
@@ -278,7 +293,7 @@ def test_a_slow_model_is_run_twice_and_no_larger_batch_is_tried(monkeypatch):
             clock["now"] += 3.0 if not self.sizes else 2.0  # the first run is slower and does not count
             return super().forward(x)
 
-    monkeypatch.setattr(measure.time, "perf_counter", lambda: clock["now"])
+    monkeypatch.setattr(time, "perf_counter", lambda: clock["now"])
     model = Slow()
     speed = latency_and_throughput(model, lambda n: torch.zeros(n, 2), seconds=0.5)
     assert model.sizes == [1, 1]
@@ -286,7 +301,7 @@ def test_a_slow_model_is_run_twice_and_no_larger_batch_is_tried(monkeypatch):
 
 
 def test_machine_is_told_in_plain_kinds(monkeypatch):
-    monkeypatch.setattr(measure._core, "instruction_set", lambda: "avx2", raising=False)
+    monkeypatch.setattr(machine_module._core, "instruction_set", lambda: "avx2", raising=False)
     monkeypatch.setenv("GOMP_SPINCOUNT", "10000")
     told = machine()
     assert json.loads(json.dumps(told)) == told
@@ -297,3 +312,50 @@ def test_machine_is_told_in_plain_kinds(monkeypatch):
     assert told["instruction_set"] == "avx2"
     assert told["thread_policy"]["GOMP_SPINCOUNT"] == "10000"
     assert (told["gpu"] is None) == (not torch.cuda.is_available())
+
+
+def test_measuring_does_not_load_torch():
+    code = "import sys, dnafast.bench.measure as m; m.Meter(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """A clock that only actions and sleeps move; processors are busy for half of an action."""
+    script = SimpleNamespace(wall=0.0, cpu=0.0)
+
+    def action(seconds):
+        script.wall += seconds
+        script.cpu += seconds / 2
+
+    script.action = action
+    monkeypatch.setattr(time, "perf_counter", lambda: script.wall)
+    monkeypatch.setattr(time, "process_time", lambda: script.cpu)
+    monkeypatch.setattr(time, "sleep", lambda seconds: setattr(script, "wall", script.wall + seconds))
+    return script
+
+
+def test_rounds_give_the_median_and_leave_out_what_comes_before(script):
+    took = iter([5.0, 1.0, 2.0, 9.0])
+    rounds = rounds_of(lambda: script.action(next(took)), before=lambda: script.action(100.0), seconds=3.0)
+    assert rounds == (3, 2.0, 1.0, 5.0, 1.0)
+
+
+def test_rounds_go_on_until_the_time_is_spent_and_stop_where_one_is_long(script):
+    assert rounds_of(lambda: script.action(1.0), seconds=6.0).rounds == 6
+    assert rounds_of(lambda: script.action(0.0), seconds=6.0, most=7).rounds == 7
+    assert rounds_of(lambda: script.action(60.0), seconds=6.0).rounds == 1
+    assert rounds_of(lambda: script.action(59.0), seconds=6.0).rounds == 2
+    assert seconds_of(lambda: script.action(4.0)) == 4.0
+
+
+def test_a_consumer_waits_for_batches_and_not_for_its_own_work(script):
+    def batches():
+        for _ in range(3):
+            script.action(2.0)
+            yield None
+        script.action(1.0)
+
+    assert consume(batches(), step_seconds=5.0) == (3, 22.0, 7.0)
+    assert consume(batches()) == (3, 7.0, 7.0)
+    assert consume([]) == (0, 0.0, 0.0)

@@ -22,7 +22,8 @@ from dnafast.bench.folder import (
     outcomes_of_others,
     remove_earlier,
 )
-from dnafast.bench.measure import Meter, machine
+from dnafast.bench.machine import machine
+from dnafast.bench.measure import Meter
 from dnafast.bench.options import BenchOptions
 from dnafast.bench.plan import Estimate, estimate, most_train
 from dnafast.bench.runs import PHASE_COLUMNS, RUN_COLUMNS, Outcome, Resources, Row, Run, execute, failed

@@ -7,18 +7,24 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dnafast
 from dnafast.bench.options import BenchOptions
-from dnafast.bench.runs import Outcome, Row, Run
 from dnafast.records import RECORD_NAME, Record, check_writable_folder, finished_run, plain
 
+if TYPE_CHECKING:
+    # Runs load torch, which measuring the data path does without.
+    from dnafast.bench.runs import Outcome, Row, Run
+
+DATA_PATH_TABLE = "data_path.csv"
+"""What ``--only data`` leaves, and a comparison of networks does not."""
 _CONFIG = "config.json"
 # What a bench leaves in its folder; --overwrite removes these and nothing else. The configuration goes last: it says
 # that the folder is a bench's, for as long as anything of the bench is there.
 _FILES = (
     *("report.html", "summary.md", "summary.json", "runs.csv", "phases.csv", "data.json"),
-    *("dataset.bed.gz", "dataset.csv.gz", "genome.fa.gz", _CONFIG),
+    *("dataset.bed.gz", "dataset.csv.gz", "genome.fa.gz", DATA_PATH_TABLE, _CONFIG),
 )
 # Options that do not change what a run gives.
 _PASSING = ("plan", "overwrite", "models", "seeds", "out", "max_minutes")
@@ -33,6 +39,13 @@ def check_folder(options: BenchOptions) -> None:
     out = check_writable_folder(options.out)
     if out.is_dir() and not (out / _CONFIG).exists() and any(out.iterdir()):
         raise ValueError(f"--out {out} is a folder with other files in it: choose a new or empty one")
+    if options.overwrite or not (out / _CONFIG).exists():
+        return
+    # Networks can be added to a comparison; a measurement of the data path is one whole.
+    has_data_path = (out / DATA_PATH_TABLE).exists()
+    if options.only == "data" or has_data_path:
+        what = "a measurement of the data path" if has_data_path else "a comparison of networks"
+        raise ValueError(f"--out {out} holds {what}: choose another folder, or replace it with --overwrite")
 
 
 def earlier_decisions(options: BenchOptions) -> Row | None:
@@ -73,6 +86,8 @@ def check_finished_runs(out: Path, runs: Sequence[Run], checksums: Mapping[str, 
 
 def outcomes_of_others(out: Path, runs: Sequence[Run]) -> list[Outcome]:
     """Finished runs on the same data that this command line does not ask for: they stay in the tables."""
+    from dnafast.bench.runs import Outcome
+
     asked = {run.id for run in runs}
     return [
         Outcome(record.result["rows"], record.result["phases"])

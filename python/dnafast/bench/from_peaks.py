@@ -40,8 +40,8 @@ def _from_genome(options: BenchOptions, genome: Genome, fasta: Path) -> Dataset:
     named = unique_names(options.peaks)
     columns = options.columns if options.columns == "auto" else int(options.columns)
     peaks = {name: read_bed(path, columns=columns) for name, path in named}
-    contigs = _used_contigs(options, genome)
-    excluded = _read_excluded(options.exclude, genome, flow)
+    contigs = used_contigs(options, genome)
+    excluded = read_excluded(options.exclude, genome, flow)
     if len(peaks) > 1 and options.pool:
         peaks = {"pooled": Regions.concatenate(list(peaks.values()))}
     length = options.length or DEFAULT_LENGTH
@@ -144,7 +144,7 @@ def _closed(
     return closed, [f"The {part} part has {wanted:,} closed windows fewer than wanted: its stretches hold no more."]
 
 
-def _used_contigs(options: BenchOptions, genome: Genome) -> list[str]:
+def used_contigs(options: BenchOptions, genome: Genome) -> list[str]:
     """Contigs to use.
 
     Raises:
@@ -159,7 +159,7 @@ def _used_contigs(options: BenchOptions, genome: Genome) -> list[str]:
     return list(options.contigs)
 
 
-def _read_excluded(paths: Sequence[Path], genome: Genome, flow: Flow) -> Regions | None:
+def read_excluded(paths: Sequence[Path], genome: Genome, flow: Flow) -> Regions | None:
     """Regions to keep out, those that lie elsewhere counted.
 
     Raises:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from dnafast.bench import options as bench_options
+
+if TYPE_CHECKING:
+    from dnafast.bench.data_path.run import DataPath
+    from dnafast.bench.experiment import Experiment
 
 # What a user's input can raise while options are read and data prepared; anything else is our mistake and keeps its
 # traceback.
@@ -17,31 +22,43 @@ def main(arguments: list[str] | None = None, program: str = "python -m dnafast.b
     """Run the bench.
 
     Returns:
-        0 where every run finished; 1 where a run failed (its row in runs.csv says why); 2 for unusable input, with one
-        sentence on standard error and nothing written; 130 after Ctrl-C (started again, the bench goes on).
+        0 where every run finished; 1 where one failed (its row in runs.csv or data_path.csv says why); 2 for unusable
+        input, with one sentence on standard error and nothing written; 130 after Ctrl-C (started again, a comparison
+        goes on).
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     options = bench_options.parse(arguments, program)
     console = Console(highlight=False)
     try:
         bench_options.check(options)
-        # Torch is imported here, after the command line has been read, so that --help answers at once.
-        from dnafast.bench.experiment import Experiment
-
-        experiment = Experiment.prepare(options, console, arguments)
+        bench = _prepared(options, console, arguments)
     except _USER_ERRORS as error:
         return _fail(error)
     except KeyboardInterrupt:
-        return _interrupted(program)
+        return _interrupted(options, program)
     if options.plan:
         return 0
     try:
-        return experiment.run()
+        return bench.run()
     except OSError as error:
         # A full disk, say: what was finished before is whole, and the rest can follow.
         return _fail(error)
     except KeyboardInterrupt:
-        return _interrupted(program)
+        return _interrupted(options, program)
+
+
+def _prepared(options: bench_options.BenchOptions, console: Console, arguments: list[str]) -> Experiment | DataPath:
+    """What is to be run, imported after the command line has been read, so that --help answers at once.
+
+    Torch takes seconds to load, and only a comparison of networks needs it.
+    """
+    if options.only == "data":
+        from dnafast.bench.data_path.run import DataPath
+
+        return DataPath.prepare(options, console, arguments)
+    from dnafast.bench.experiment import Experiment
+
+    return Experiment.prepare(options, console, arguments)
 
 
 def _fail(error: Exception) -> int:
@@ -53,7 +70,10 @@ def _fail(error: Exception) -> int:
     return 2
 
 
-def _interrupted(program: str) -> int:
+def _interrupted(options: bench_options.BenchOptions, program: str) -> int:
+    if options.only == "data":
+        print("\ndnafast: stopped; nothing was written.", file=sys.stderr)
+        return 130
     print(
         f"\ndnafast: stopped; finished runs are kept, and '{program}' with the same options goes on.", file=sys.stderr
     )

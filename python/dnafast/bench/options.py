@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -39,7 +40,7 @@ class BenchOptions:
     """CSV or TSV with columns sequence, label and, optionally, split; with --fasta, a dataset.bed.gz of a bench."""
 
     # -- from peaks to windows ---------------------------------------------------------------------------------------
-    length: Annotated[int | None, _unset("600; simulated data: 120", "BASES")] = None
+    length: Annotated[int | None, _unset("600; networks on simulated data: 120", "BASES")] = None
     """Length of the windows around the summits."""
     sample: Literal["gc", "random"] = "gc"
     """How closed windows are drawn: gc matches the GC distribution of the open ones, random takes any."""
@@ -67,13 +68,15 @@ class BenchOptions:
     """Unstranded: trained on both strands, answers averaged. auto: stranded where every window has a strand."""
 
     # -- what is compared, and how long ------------------------------------------------------------------------------
+    only: Annotated[Literal["data"] | None, _unset("everything", "data")] = None
+    """data: train nothing; measure how fast the data path is on this machine, beside numpy, pysam and pyfaidx."""
     models: Annotated[tuple[str, ...], _unset("all", "NAME[:IMPLEMENTATION] ...")] = ()
     """Networks and floors to compare, such as lstm, deepbind:native or kmer_logistic."""
     seeds: Annotated[tuple[int, ...], _unset("1", "N ...")] = (1,)
     """How many seeds (one number), or the very seeds (two or more numbers)."""
     epochs: Annotated[int | None, _unset("30; simulated data: 240 steps", "N")] = None
     """Longest training, in passes over the training part; early stopping may end it sooner."""
-    batch_size: Annotated[int | None, _unset("64; simulated data: 48", "N")] = None
+    batch_size: Annotated[int | None, _unset("64; simulated data: 48; --only data: 256", "N")] = None
     """Windows in a step."""
     learning_rate: Annotated[float | None, _unset("0.001; simulated data: 0.003", "RATE")] = None
     """Largest learning rate of the schedule, for every network alike."""
@@ -169,6 +172,8 @@ def check(options: BenchOptions) -> None:
 
 _MOST_SEEDS = 100
 _OF_PEAKS = ("pool", "length", "sample", "ratio", "exclude", "contigs", "outside", "columns", "max_n")
+_OF_NETWORKS = ("pool", "test", "valid", "strand", "models", "seeds", "epochs", "learning_rate", "max_minutes",
+                "max_train", "plan", "device")  # fmt: skip
 # Options that would do nothing, by the kind of data.
 _IDLE = {
     "--positives and --negatives": _OF_PEAKS,
@@ -176,10 +181,20 @@ _IDLE = {
     "--fasta and --table": (*_OF_PEAKS, "test", "valid"),
     "simulated data": (*(name for name in _OF_PEAKS if name != "length"), "test", "valid", "strand"),
 }
+# Where nothing is trained, closed windows of simulated data are drawn as those of a genome are.
+_DRAWN = ("sample", "ratio")
 
 
 def _check_that_options_apply(options: BenchOptions) -> None:
     """Refuse options that would do nothing to the data at hand."""
+    only_data = options.only == "data"
+    if only_data:
+        if options.table:
+            raise ValueError(
+                "--table has no effect with --only data, which takes --fasta and --peaks, --positives and --negatives, "
+                "or no data: leave it out"
+            )
+        _refuse(options, _OF_NETWORKS, "--only data")
     if options.peaks:
         return
     kind = "simulated data"
@@ -187,12 +202,21 @@ def _check_that_options_apply(options: BenchOptions) -> None:
         kind = "--positives and --negatives"
     elif options.table:
         kind = "--fasta and --table" if options.fasta else "--table"
-    defaults = {field.name: field.default for field in dataclasses.fields(options)}
-    for name in _IDLE[kind]:
-        if getattr(options, name) != defaults[name]:
-            raise ValueError(f"--{name.replace('_', '-')} has no effect with {kind}: leave it out")
-    if kind == "simulated data" and options.length is not None and options.length > _LONGEST_SIMULATED:
+    idle = _IDLE[kind]
+    if only_data and options.simulated:
+        idle = tuple(name for name in idle if name not in _DRAWN)
+    _refuse(options, idle, kind)
+    too_long = options.length is not None and options.length > _LONGEST_SIMULATED
+    if options.simulated and not only_data and too_long:
         raise ValueError(f"--length {options.length} is too long for simulated data: at most {_LONGEST_SIMULATED}")
+
+
+def _refuse(options: BenchOptions, names: Sequence[str], what: str) -> None:
+    """Raise for the first of these options that was given."""
+    defaults = {field.name: field.default for field in dataclasses.fields(options)}
+    for name in names:
+        if getattr(options, name) != defaults[name]:
+            raise ValueError(f"--{name.replace('_', '-')} has no effect with {what}: leave it out")
 
 
 _LONGEST_SIMULATED = 200

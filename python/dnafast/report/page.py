@@ -21,27 +21,22 @@ _IMPLEMENTATION_KEYS = (
 )  # fmt: skip
 
 # Parts of config.json that get a table of their own; everything else is an option.
-_RECORDS = {"machine": "Machine", "versions": "Versions", "checksums": "Checksums"}
+RECORDS = {"machine": "Machine", "versions": "Versions", "checksums": "Checksums"}
 
 
 def render_page(results: Results) -> str:
     """Return the page as one HTML document that loads nothing from anywhere."""
-    environment = Environment(
-        loader=PackageLoader("dnafast.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=False
-    )
     config = results.config
     gpu = [column for column in columns.GPU if any(run.number(column.key) is not None for run in results.runs)]
     cost = (*columns.COST, *gpu)
     known = {column.key: column for column in (*columns.QUALITY, *cost, *columns.MORE)}
     side = [known[key] for key in _IMPLEMENTATION_KEYS]
-    options = {key: value for key, value in config.items() if key not in {*_RECORDS, "command"}}
+    options = {key: value for key, value in config.items() if key not in {*RECORDS, "command"}}
     versions = config.get("versions")
     names = ", ".join(dataset.name for dataset in results.datasets)
-    return environment.get_template("page.html.j2").render(
+    return rendered(
+        "page.html.j2",
         title=f"{'Simulated data: ' if config.get('simulated') else ''}architectures on {names or 'no data set'}",
-        palette=PALETTE,
-        # The stylesheet is the package's own; nothing of the user's is in it.
-        css=Markup(files("dnafast.report").joinpath("page.css").read_text(encoding="utf-8")),
         first_line=wording.first_line(results),
         caution=bool(config.get("simulated") or config.get("quick")),
         overview=wording.overview(results),
@@ -56,14 +51,24 @@ def render_page(results: Results) -> str:
         more=columns.MORE,
         side=side,
         command=wording.command(results),
-        records=[(title, list(wording.flattened(config[key]))) for key, title in _RECORDS.items() if config.get(key)],
+        records=[(title, list(wording.flattened(config[key]))) for key, title in RECORDS.items() if config.get(key)],
         options=list(wording.flattened(options)),
         terms=[
             *columns.TERMS,
-            *((_with_unit(column), column.meaning) for column in (*columns.QUALITY, *cost, *columns.MORE)),
+            *((with_unit(column), column.meaning) for column in (*columns.QUALITY, *cost, *columns.MORE)),
         ],
         version=versions.get("dnafast", "") if isinstance(versions, dict) else "",
     )
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Return a page laid out by a template of this package, with the stylesheet and its colours."""
+    environment = Environment(
+        loader=PackageLoader("dnafast.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=False
+    )
+    # The stylesheet is the package's own; nothing of the user's is in it.
+    css = Markup(files("dnafast.report").joinpath("page.css").read_text(encoding="utf-8"))
+    return environment.get_template(template).render(palette=PALETTE, css=css, **values)
 
 
 def _part(
@@ -119,5 +124,6 @@ def _facts(dataset: Dataset) -> list[tuple[str, str]]:
     return facts
 
 
-def _with_unit(column: columns.Column) -> str:
+def with_unit(column: columns.Column) -> str:
+    """Return a column's heading and unit."""
     return f"{column.heading} ({column.unit})" if column.unit else column.heading

@@ -26,14 +26,14 @@ def summary_markdown(results: Results) -> str:
     if not any(dataset.finished for dataset in results.datasets):
         lines += ["", f"**{wording.NO_RUN}**"]
     for dataset in results.datasets:
-        lines += ["", f"## {_escaped(dataset.name)}", ""]
+        lines += ["", f"## {escaped(dataset.name)}", ""]
         if dataset.about.get("split"):
-            lines.append(f"Split: {_escaped(str(dataset.about['split']))}  ")
+            lines.append(f"Split: {escaped(str(dataset.about['split']))}  ")
         lines.append(f"Strand: {wording.strand_policy(dataset)}")
         remarks = [*(dataset.about.get("warnings") or ()), *(dataset.about.get("notes") or ())]
-        lines += ["", *(f"- {_escaped(str(remark))}" for remark in remarks)] if remarks else []
+        lines += ["", *(f"- {escaped(str(remark))}" for remark in remarks)] if remarks else []
         for task in dataset.tasks if dataset.entries else ():
-            lines += ["", f"### {_escaped(task or 'All models')}", "", *_table(dataset, task)]
+            lines += ["", f"### {escaped(task or 'All models')}", "", *_table(dataset, task)]
     if command := wording.command(results):
         lines += ["", "Repeat with:", "", f"    {command}"]
     return "\n".join(lines) + "\n"
@@ -49,12 +49,12 @@ def _table(dataset: Dataset, task: str) -> list[str]:
     for group in results_table(dataset, task, columns, state_after=_SHOWN[-1]):
         for row in group.rows:
             if row.error:
-                failures.append(f"- {_escaped(_named(row))}: {_escaped(row.error)}")
+                failures.append(f"- {escaped(_named(row))}: {escaped(row.error)}")
                 continue
             cells = [
                 f"{cell.text} ({first})" if (first := cell.detail.split("\n")[0]) else cell.text for cell in row.cells
             ]
-            lines.append(f"| {_escaped(_named(row))} | {' | '.join(map(_escaped, cells))} |")
+            lines.append(f"| {escaped(_named(row))} | {' | '.join(map(escaped, cells))} |")
     return [*lines, *(["", "Did not finish:", "", *failures] if failures else [])]
 
 
@@ -63,7 +63,8 @@ def _named(row: Row) -> str:
     return f"{row.label} ({', '.join(extra)})" if extra else row.label
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return a text in which Markdown finds nothing to mark up."""
     return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(text.split()))
 
 

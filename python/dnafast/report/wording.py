@@ -70,7 +70,12 @@ def strand_policy(dataset: Dataset) -> str:
 
 def command(results: Results) -> str:
     """Return the command line that repeats the bench."""
-    given = results.config.get("command", "")
+    return command_line(results.config)
+
+
+def command_line(config: Mapping[str, Any]) -> str:
+    """Return the command line that a configuration holds."""
+    given = config.get("command", "")
     return shlex.join(map(str, given)) if isinstance(given, list | tuple) else str(given)
 
 

@@ -1,0 +1,1 @@
+"""How fast the data path is on this machine: ``python -m dnafast.bench --only data``."""
