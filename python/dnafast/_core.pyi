@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['BlockPool', 'Encoding', 'FastaConverter', 'FormatError', 'Genome', 'Prefetcher', 'composition', 'encode_letters', 'encode_windows', 'expand_labels', 'instruction_set', 'keyed', 'label_dense', 'label_sparse', 'pack_letters', 'pack_sequences', 'permutation', 'philox4x32', 'sample_negatives']
+__all__: list[str] = ['BlockPool', 'Encoding', 'FastaConverter', 'FormatError', 'Genome', 'Prefetcher', 'composition', 'encode_letters', 'encode_windows', 'expand_labels', 'instruction_set', 'keyed', 'label_dense', 'label_sparse', 'pack_letters', 'pack_sequences', 'permutation', 'philox4x32', 'sample_negatives', 'shuffle_array', 'shuffle_list']
 class FormatError(ValueError):
     """
     A file that is not what it should be.
@@ -148,5 +148,13 @@ def philox4x32(counter: typing.Annotated[collections.abc.Sequence[typing.Support
 def sample_negatives(genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, strand: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, excluded: tuple, within: tuple | None, match_gc: bool, ratio: typing.SupportsFloat | typing.SupportsIndex, max_unknown: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> dict:
     """
     Windows that touch neither the given ones nor what is excluded, as columns, with what is missing.
+    """
+def shuffle_array(sequences: numpy.ndarray, codes: bool, out: numpy.ndarray, k: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Shuffle the rows of an array of letters or base codes into out, keeping the counts of all words of k.
+    """
+def shuffle_list(sequences: list, k: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> list:
+    """
+    The same for str and bytes.
     """
 __version__: str = '0.1.0'
