@@ -29,6 +29,7 @@ from dnafast.bench.plan import Estimate, estimate, most_train
 from dnafast.bench.runs import PHASE_COLUMNS, RUN_COLUMNS, Outcome, Resources, Row, Run, execute, failed
 from dnafast.records import Record, finished_run, plain, write_csv, write_json
 from dnafast.report import terminal_table, write_report
+from dnafast.report.columns import STATES
 from dnafast.train import DivergedError
 
 # What can go wrong inside one run without making the others pointless: torch's errors are RuntimeErrors.
@@ -307,5 +308,5 @@ def _line(run: Run, outcome: Outcome) -> str:
     if row["status"] == "failed":
         return f"{run.id}: failed: {row['error']}"
     areas = ", ".join(f"{one['auroc']:.3f}" for one in outcome.rows)
-    state = str(row["training_state"]).replace("_", " ")
+    state = STATES[str(row["training_state"])]
     return f"{run.id}: AUROC {areas} ({state}, {row['train_seconds']:.1f} s)"

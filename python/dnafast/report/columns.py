@@ -45,9 +45,10 @@ COST = (
     Column("flops_per_sequence", "FLOPs", "per sequence", "Floating-point operations of one forward pass of one "
            "sequence, by formula.", numbers.scaled),
     Column("train_seconds", "Training", "s", "Wall time of the training, validation passes included.", numbers.amount),
-    Column("predict_sequences_per_second", "Prediction", "sequences/s", "Throughput of prediction in batches, data "
-           "path included.", numbers.amount),
-    Column("latency_ms", "Latency", "ms", "Time for a batch of one sequence.", numbers.amount),
+    Column("predict_sequences_per_second", "Prediction", "sequences/s", "Throughput of the forward pass at the best of "
+           "the batch sizes 1, 16, 64, 256 and 1024 (the largest only where there was time for it); floors: both "
+           "parts that are scored, encoding included.", numbers.amount),
+    Column("latency_ms", "Latency", "ms", "Time for a batch of one sequence, a median.", numbers.amount),
     Column("peak_rss_bytes", "Peak memory", "MB", "Largest resident memory of the process during the run (1 MB = "
            "10⁶ bytes).", numbers.megabytes),
 )  # fmt: skip
@@ -90,11 +91,14 @@ TERMS = (
     ("Overlaps the best floor", "The model's AUROC interval and that of the best floor share values: on this test part "
      "the two cannot be told apart by their intervals."),
     ("Training state", "“Converged”: the validation loss stopped falling. “Budget ended before it converged”: "
-     "more steps might help, so the figure is a lower bound. “At chance”: it never learned; another learning rate or "
-     "more data might change that."),
+     "it was still falling, and more steps might give another figure. “Not told from chance on validation”: on the "
+     "validation part, neither log loss nor AUROC was better than chance by three standard errors. Either the network "
+     "learned nothing, or the part is too small to show it (a warning above says where that may be); the interval on "
+     "the test part tells."),
     ("Padded to", "The architecture needs longer sequences; these were padded with N on both sides."),
     ("Native", "The same model on this package's own operators: same weights, same figures, other cost."),
-    ("Pareto front", "Models that no cheaper model equals in AUROC."),
+    ("Pareto front", "Models that no cheaper model equals in AUROC. A model that is told from chance neither on "
+     "the validation part nor by its interval on the test part stays off it."),
     ("Data path", "Everything before the model: index, windows, encoding, transfer."),
     ("Test part", "Scored once, after every choice was made on the validation part."),
 )  # fmt: skip
@@ -102,5 +106,5 @@ TERMS = (
 STATES = {
     "converged": "converged",
     "budget_ended": "budget ended before it converged",
-    "at_chance": "at chance: it never learned",
+    "at_chance": "not told from chance on validation",
 }
