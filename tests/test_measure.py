@@ -279,25 +279,52 @@ def test_speed_is_found_within_the_time_given(monkeypatch):
     speed = latency_and_throughput(model, lambda n: torch.zeros(n, 2), seconds=1.0, batch_sizes=(16, 64, 256))
     assert speed.latency_ms == pytest.approx(1.1)
     assert speed.batch_size == 64
+    assert model.sizes[0] == model.sizes[-1] == 1
     assert speed.sequences_per_second == pytest.approx(64 / 7.4e-3)
     assert set(model.sizes) == {1, 16, 64, 256}
     assert model.training
     assert clock["now"] < 1.5
 
 
-def test_a_slow_model_is_run_twice_and_no_larger_batch_is_tried(monkeypatch):
+def timed_by(monkeypatch, seconds_of_batch):
+    """A model whose forward pass takes as long as a function of the batch's size and of the time says."""
     clock = {"now": 0.0}
 
-    class Slow(Watched):
+    class Timed(Watched):
         def forward(self, x):
-            clock["now"] += 3.0 if not self.sizes else 2.0  # the first run is slower and does not count
+            clock["now"] += seconds_of_batch(len(x), clock["now"])
             return super().forward(x)
 
     monkeypatch.setattr(time, "perf_counter", lambda: clock["now"])
-    model = Slow()
+    return Timed(), clock
+
+
+def test_a_slow_model_gains_from_batches_too(monkeypatch):
+    # Each position of a recurrent network costs the same for 1 sequence as for 200.
+    model, clock = timed_by(monkeypatch, lambda size, now: 0.1 + size * 1e-4)
     speed = latency_and_throughput(model, lambda n: torch.zeros(n, 2), seconds=0.5)
-    assert model.sizes == [1, 1]
-    assert speed == (2000.0, 0.5, 1)
+    assert speed.batch_size == 256
+    assert speed.sequences_per_second == pytest.approx(256 / 0.1256)
+    assert speed.latency_ms == pytest.approx(100.1)
+    assert model.sizes.count(256) == 2
+    assert 1024 not in model.sizes, "there is no time left for it"
+    assert clock["now"] < 3
+
+
+def test_a_larger_batch_is_tried_where_the_trend_says_that_it_fits(monkeypatch):
+    # By its single sequences alone, the model would need 10 s for 1024.
+    model, _ = timed_by(monkeypatch, lambda size, now: 0.01 + size * 1e-6)
+    assert latency_and_throughput(model, lambda n: torch.zeros(n, 2), seconds=0.5).batch_size == 1024
+    model, clock = timed_by(monkeypatch, lambda size, now: 0.001 * size)
+    assert latency_and_throughput(model, lambda n: torch.zeros(n, 2), seconds=0.5).sequences_per_second == 1000
+    assert 1024 not in model.sizes
+    assert clock["now"] < 1.5
+
+
+def test_a_neighbour_that_wakes_up_for_a_moment_does_not_decide_the_latency(monkeypatch):
+    model, _ = timed_by(monkeypatch, lambda size, now: 9e-3 if size == 1 and now < 0.2 else 7e-4)
+    speed = latency_and_throughput(model, lambda n: torch.zeros(n, 2), seconds=0.5)
+    assert speed.latency_ms == pytest.approx(0.7)
 
 
 def test_machine_is_told_in_plain_kinds(monkeypatch):
