@@ -81,7 +81,8 @@ class BenchOptions:
     learning_rate: Annotated[float | None, _unset("0.001; simulated data: 0.003", "RATE")] = None
     """Largest learning rate of the schedule, for every network alike."""
     max_minutes: float = 60.0
-    """Bound on the whole bench, kept by training on fewer windows where the estimate is longer; 0: no bound."""
+    """Bound on the whole bench, kept by training on fewer windows where the estimate is longer; 0: no bound. Runs that
+    are added to a folder are trained on as many windows as those in it: on them it is no bound."""
     max_train: Annotated[int | None, _unset("all", "N")] = None
     """Most training windows; a random sample of the part, stated in the report."""
     quick: bool = False

@@ -31,7 +31,7 @@ def render_page(results: Results) -> str:
     cost = (*columns.COST, *gpu)
     known = {column.key: column for column in (*columns.QUALITY, *cost, *columns.MORE)}
     side = [known[key] for key in _IMPLEMENTATION_KEYS]
-    options = {key: value for key, value in config.items() if key not in {*RECORDS, "command"}}
+    options = {key: value for key, value in config.items() if key not in {*RECORDS, "command", "starts"}}
     versions = config.get("versions")
     names = ", ".join(dataset.name for dataset in results.datasets)
     return rendered(
@@ -50,7 +50,8 @@ def render_page(results: Results) -> str:
         cost=cost,
         more=columns.MORE,
         side=side,
-        command=wording.command(results),
+        commands=wording.commands(results),
+        on_repeating=wording.on_repeating(results),
         records=[(title, list(wording.flattened(config[key]))) for key, title in RECORDS.items() if config.get(key)],
         options=list(wording.flattened(options)),
         terms=[
