@@ -1,6 +1,7 @@
 """Meters add up what they were given; no test here depends on how fast the machine is."""
 
 import json
+import platform
 import resource
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from dnafast.bench.measure import (
     latency_and_throughput,
     memory,
     phases,
+    resident_bytes,
     rounds_of,
     seconds_of,
 )
@@ -160,6 +162,28 @@ def test_peak_memory_sees_a_block_that_came_and_went():
     assert large.peak_rss_bytes > small.peak_rss_bytes + (150 << 20)
     assert small_again.peak_rss_bytes < large.peak_rss_bytes - (150 << 20)
     assert 0 < large.mean_rss_bytes <= large.peak_rss_bytes
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's heap can be trimmed")
+def test_what_was_freed_before_does_not_count():
+    # Many blocks too small to be mapped one by one, all freed but the last, which keeps the heap from shrinking.
+    blocks = [bytes(50_000) for _ in range(4_000)]
+    full = resident_bytes()
+    blocks = blocks[-1:]
+    assert resident_bytes() > full - (50 << 20), "the heap keeps what was freed"
+    with Memory(interval=0.01) as meter:
+        pass
+    assert meter.start_rss_bytes < full - (150 << 20)
+    assert blocks
+
+
+def test_rise_is_what_the_run_took():
+    with Memory(interval=0.01) as meter:
+        block = np.ones(100 << 20, dtype=np.uint8)
+        time.sleep(0.05)
+    assert meter.rise_bytes == meter.peak_rss_bytes - meter.start_rss_bytes
+    assert meter.rise_bytes > 90 << 20
+    assert len(block)
 
 
 def test_memory_is_sampled_where_the_peak_cannot_be_reset(monkeypatch):

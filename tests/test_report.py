@@ -18,10 +18,11 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from dnafast.records import write_csv, write_json, write_npz
 from dnafast.report import terminal_table, write_report
+from dnafast.report.columns import COST
 from dnafast.report.cost_figures import pareto_front
 from dnafast.report.numbers import amount, megabytes, quality, scaled
 from dnafast.report.results import Entry, Estimate, Run, best_floor, cost, estimate, read_results
-from dnafast.report.tables import mark, state
+from dnafast.report.tables import implementations_table, mark, state
 from dnafast.report.wording import first_line
 
 NASTY = "<script>alert('$x$ & | \"y\"')</script>"
@@ -570,6 +571,27 @@ def test_a_network_whose_test_interval_is_above_chance_stays_on_the_front(low: s
     cells = {"run_id": "r", "training_state": "at_chance", "auroc": "0.8", "auroc_low": low, "auroc_high": "0.9"}
     entry = Entry("rnn", "torch", (Run(cells),))
     assert bool(pareto_front([(entry, 1.0, 0.8)])) == on_the_front
+
+
+def test_implementations_are_compared_on_the_seeds_that_both_have(tmp_path: Path) -> None:
+    write_bench(tmp_path, models=("deepbind",), datasets={"one": ("open",)}, seeds=3)
+    with (tmp_path / "runs.csv").open(newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if (row["implementation"], row["seed"]) != ("native", "2")]
+    for row in rows:
+        # A seed that one of them lacks would change the mean.
+        row["latency_ms"] = {"0": "1", "1": "3", "2": "1000"}[row["seed"]]
+    write_csv(tmp_path / "runs.csv", rows)
+    (dataset,) = read_results(tmp_path).datasets
+    latency = [column for column in COST if column.key == "latency_ms"]
+    plain, native = implementations_table(dataset, latency)
+    assert (plain.notes, native.notes) == (("torch", "2 runs each"), ("native", "2 runs each"))
+    assert (plain.cells[0].text, native.cells[0].text) == ("2.00", "2.00")
+    assert native.cells[0].detail == "× 1.00"
+    write_csv(
+        tmp_path / "runs.csv", [row for row in rows if (row["implementation"] == "native") != (row["seed"] == "0")]
+    )
+    (dataset,) = read_results(tmp_path).datasets
+    assert implementations_table(dataset, latency) == []
 
 
 def test_figures_as_text() -> None:

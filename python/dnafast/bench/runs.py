@@ -35,6 +35,7 @@ RUN_COLUMNS = (
     *("cpu_user_seconds", "cpu_system_seconds", "peak_rss_bytes", "gpu_peak_bytes", "gpu_utilization"),
     *("gpu_energy_joules", "device", "threads", "status", "error"),
     *("dataset", "run_id", "auroc_low", "auroc_high", "auprc_low", "auprc_high"),
+    *("mean_rss_bytes", "rss_rise_bytes"),
 )
 PHASE_COLUMNS = ("run_id", "dataset", "model", "implementation", "seed", *measure.PHASE_COLUMNS)
 Row = dict[str, Any]
@@ -220,7 +221,7 @@ def _execute_network(run: Run, folder: Path, progress: Callable[[Progress], None
         "train_sequences_per_second": result.sequences / (result.seconds - result.evaluation_seconds),
         "predict_sequences_per_second": speed.sequences_per_second,
         "latency_ms": speed.latency_ms,
-        "peak_rss_bytes": memory.peak_rss_bytes,
+        **_memory_row(memory),
         "gpu_peak_bytes": gpu.gpu_peak_bytes,
         "gpu_utilization": gpu.gpu_utilization,
         "gpu_energy_joules": gpu.gpu_energy_joules,
@@ -268,7 +269,7 @@ def _execute_floor(run: Run, folder: Path) -> Outcome:
         "train_seconds": timed["fit"]["wall_seconds"],
         "predict_sequences_per_second": scored / timed["evaluation"]["wall_seconds"],
         "latency_ms": 1e3 * alone.wall_seconds,
-        "peak_rss_bytes": memory.peak_rss_bytes,
+        **_memory_row(memory),
     }
     return _outcome(run, folder, common, meter, valid_probabilities, test_probabilities)
 
@@ -307,6 +308,14 @@ def _outcome(
         "seed": run.seed,
     }
     return Outcome(rows, [{**identity, **phase} for phase in phases])
+
+
+def _memory_row(memory: Memory) -> Row:
+    return {
+        "peak_rss_bytes": memory.peak_rss_bytes,
+        "mean_rss_bytes": memory.mean_rss_bytes,
+        "rss_rise_bytes": memory.rise_bytes,
+    }
 
 
 def encoding_name(encoding: object) -> str:

@@ -49,8 +49,8 @@ COST = (
            "the batch sizes 1, 16, 64, 256 and 1024 (the largest only where there was time for it); floors: both "
            "parts that are scored, encoding included.", numbers.amount),
     Column("latency_ms", "Latency", "ms", "Time for a batch of one sequence, a median.", numbers.amount),
-    Column("peak_rss_bytes", "Peak memory", "MB", "Largest resident memory of the process during the run (1 MB = "
-           "10⁶ bytes).", numbers.megabytes),
+    Column("peak_rss_bytes", "Peak memory", "MB", "Largest resident memory of the process during the run: "
+           "Python, torch and the data included, which every run has alike (1 MB = 10⁶ bytes).", numbers.megabytes),
 )  # fmt: skip
 
 GPU = (
@@ -80,6 +80,10 @@ MORE = (
     Column("cpu_system_seconds", "CPU system", "s", "Processor time in the operating system.", numbers.amount),
     Column("data_wait_seconds", "Waited for data", "s", "Time in which the model stood still because the next batch "
            "was not ready.", numbers.amount),
+    Column("mean_rss_bytes", "Mean memory", "MB", "Mean resident memory of the process during the run.",
+           numbers.megabytes),
+    Column("rss_rise_bytes", "Memory rise", "MB", "How far the peak rose above what was resident when the run began: "
+           "what the run itself took.", numbers.megabytes),
     Column("threads", "Threads", "", "Processor threads the run was given.", numbers.count),
 )  # fmt: skip
 

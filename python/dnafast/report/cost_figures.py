@@ -236,9 +236,10 @@ def _bars(axes: Axes, scope: str, found: Sequence[Mapping[tuple[str, str], Seque
 
 
 def side_by_side(dataset: Dataset) -> list[tuple[Entry, Entry]]:
-    """Return the models that ran in two implementations: (torch, native)."""
+    """Return the models that ran in two implementations with a seed and fold in common: (torch, native)."""
     by_model: dict[str, dict[str, Entry]] = {}
     for entry in dataset.entries:
         if estimate(entry.finished, "auroc") is not None:
             by_model.setdefault(entry.model, {})[entry.implementation] = entry
-    return [(found["torch"], found["native"]) for found in by_model.values() if {"torch", "native"} <= found.keys()]
+    both = [(found["torch"], found["native"]) for found in by_model.values() if {"torch", "native"} <= found.keys()]
+    return [(plain, native) for plain, native in both if plain.draws() & native.draws()]

@@ -17,7 +17,7 @@ PICTURED_TASKS = 12
 
 _IMPLEMENTATION_KEYS = (
     "auroc", "log_loss", "train_seconds", "train_sequences_per_second", "predict_sequences_per_second", "latency_ms",
-    "cpu_user_seconds", "peak_rss_bytes",
+    "cpu_user_seconds", "rss_rise_bytes",
 )  # fmt: skip
 
 # Parts of config.json that get a table of their own; everything else is an option.
