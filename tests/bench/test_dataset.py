@@ -42,6 +42,18 @@ def test_a_validation_part_that_cannot_tell_learning_from_chance_is_warned_of(n_
     assert dataset_of(valid=300, n_tasks=n_tasks).check().warnings == ()
 
 
+def test_the_flow_names_every_class_and_what_is_in_each_part():
+    flow = Flow()
+    flow.add_all({"read": 2_000, "edge": 0, "used": 1_900}, "open")
+    for kind, counts in (("open", (1_400, 200, 300)), ("closed, background", (7, 0, 9))):
+        for part, count in zip(("train", "valid", "test"), counts, strict=True):
+            flow.add("used", count, kind, part)
+    assert flow.lines() == [
+        "open: read 2,000, used 1,900; in parts: train 1,400, valid 200, test 300",
+        "closed, background: train 7, test 9",
+    ]
+
+
 def test_warnings_are_given_once():
     dataset = dataset_of(valid=2, train=200)
     assert "any AUROC there may be chance" in dataset.check().warnings[0]

@@ -127,6 +127,12 @@ def test_parts_share_no_base_and_closed_windows_touch_no_peak(finished, genome_f
             assert not any(c == row["#contig"] and s < end and start < e for c, s, e in peaks)
 
 
+def test_the_split_says_what_it_counts(finished):
+    (about,) = json.loads((finished / "data.json").read_text())
+    positives = {row["part"]: row["count"] for row in about["flow"] if row["part"] and row["class"] == "open"}
+    assert about["split"].startswith(f"positives: train {positives['train']} (")
+
+
 def test_the_page_says_that_quick_figures_mean_nothing(finished):
     assert "figures mean nothing" in (finished / "report.html").read_text()
     assert not json.loads((finished / "config.json").read_text())["simulated"]

@@ -44,13 +44,14 @@ class Flow:
             self.add(step, count, kind, part)
 
     def lines(self) -> list[str]:
-        """What was left out before the parts were made, one line for each class."""
-        whole = [row for row in self.rows if row["part"] == "" and row["count"]]
-        kinds = dict.fromkeys(str(row["class"]) for row in whole)
-        return [
-            f"{kind}: " + ", ".join(f"{row['step']} {row['count']:,}" for row in whole if row["class"] == kind)
-            for kind in kinds
-        ]
+        """What was left out before the parts were made and what is in each part, one line for each class."""
+        lines = []
+        for kind in dict.fromkeys(str(row["class"]) for row in self.rows if row["count"]):
+            own = [row for row in self.rows if row["class"] == kind and row["count"]]
+            whole = ", ".join(f"{row['step']} {row['count']:,}" for row in own if not row["part"])
+            parts = ", ".join(f"{row['part']} {row['count']:,}" for row in own if row["part"] and row["step"] == "used")
+            lines.append(f"{kind}: " + "; in parts: ".join(filter(None, (whole, parts))))
+        return lines
 
 
 @dataclass(frozen=True, eq=False)

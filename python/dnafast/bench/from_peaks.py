@@ -115,7 +115,7 @@ def _from_genome(options: BenchOptions, genome: Genome, fasta: Path) -> Dataset:
         stranded=stranded,
         simulated=False,
         flow=flow,
-        split=parts.description,
+        split=f"positives: {parts.description}",
         notes=tuple(notes),
     )
 

@@ -107,6 +107,24 @@ TERMS = (
     ("Test part", "Scored once, after every choice was made on the validation part."),
 )  # fmt: skip
 
+# What became of regions, windows or sequences: the steps of the flow.
+STEPS = {
+    "read": "in the file",
+    "unknown_contig": "left out, on contigs that the genome lacks",
+    "past_end": "left out, past the end of their contig",
+    "outside": "left out, on contigs that the genome lacks or past an end",
+    "other_contigs": "left out, on contigs that are not used (--contigs)",
+    "excluded": "left out, the window touches an excluded region",
+    "edge": "left out, the window reaches over the contig's end",
+    "N": "left out, too many N",
+    "duplicate": "left out, closer than half a window to a stronger one",
+    "unlabelled": "left out, a site that no file labels",
+    "border between parts": "left out, across the border of two parts",
+    "summit_missing": "no summit, so that the window lies around the centre (not left out)",
+    "kept": "regions to be kept out of both classes that lie on the genome",
+    "used": "windows or sequences that are left",
+}
+
 STATES = {
     "converged": "converged",
     "budget_ended": "budget ended before it converged",

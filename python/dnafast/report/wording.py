@@ -91,6 +91,20 @@ def on_repeating(results: Results) -> str:
     return " ".join(sentences)
 
 
+def data_threads(results: Results) -> str:
+    """Return how the time of the data path lies to that of the model, by the threads it had."""
+    threads = (results.config.get("resources") or {}).get("data_threads")
+    if threads is None:
+        return ""
+    if threads:
+        beside = "Encoding goes on in threads of its own while the model computes"
+        return f"{beside}: it has processor time only, and data_wait is how long the model stood still for it."
+    return (
+        "With these few processors the data path had no thread of its own: batches are encoded where they are asked "
+        "for, so that a network's encoding lies within data_wait and evaluation, and has processor time only."
+    )
+
+
 def command_line(config: Mapping[str, Any]) -> str:
     """Return the command line that a configuration holds."""
     given = config.get("command", "")
