@@ -264,7 +264,9 @@ def _learning_panel(axes: Axes, entry: Entry, histories: Sequence[dict[str, NDAr
         look: dict[str, Any] = {"color": paint, "lw": 1.1}
         if (training := history.get("train_loss")) is not None:
             # A single evaluation is no line; the validation loss has its dot below.
-            marker = {"marker": "o", "markersize": 3.2, "mfc": colour("paper")} if len(epochs) == 1 else {}
+            marker: dict[str, Any] = (
+                {"marker": "o", "markersize": 3.2, "mfc": colour("paper")} if len(epochs) == 1 else {}
+            )
             axes.plot(epochs, training, dashes=_TRAINING, **look, **marker)
             drawn += training[np.isfinite(training)].tolist()
         if (validation := history.get("valid_loss")) is not None and np.isfinite(validation).any():
