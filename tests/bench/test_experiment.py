@@ -253,6 +253,23 @@ def test_a_plan_writes_nothing(genome_files, tmp_path, capsys):
     assert not out.exists()
 
 
+def test_a_quick_plan_says_that_it_is_not_timed(genome_files, tmp_path, capsys):
+    assert main([*genome_arguments(genome_files, tmp_path / "out"), "--plan", "--max-train", "5000"]) == 0
+    printed = capsys.readouterr().out
+    assert "4 runs; a quick bench is not timed beforehand." in printed
+    assert "--max-train 5,000 is no bound here: the training part has" in printed
+
+
+def test_the_help_names_every_network_and_floor(capsys):
+    from dnafast.bench.contestants import contestants
+
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    for contestant in contestants():
+        assert contestant.name in shown, contestant
+
+
 def test_time_is_kept_by_training_on_less(genome_files, tmp_path, capsys):
     arguments = [argument for argument in genome_arguments(genome_files, tmp_path / "out") if argument != "--quick"]
     assert main([*arguments, "--plan", "--max-minutes", "0.02"]) == 2

@@ -63,12 +63,15 @@ class Experiment:
             ValueError, OSError: a user's mistake, in one sentence.
         """
         who = contestants(options.models)
+        _check_that_networks_take_part(options, who)
         resources = _resources(options)
         check_folder(options)
         threads.limit(options.threads)
         recipe = _recipe(options)
         meter = Meter(device="cpu")
         prepared = datasets(options, recipe, meter)
+        if options.max_train:
+            prepared = [_with_room_to_spare(dataset, options.max_train) for dataset in prepared]
         for dataset in prepared:
             console.print(_describe(dataset), soft_wrap=True)
 
@@ -104,6 +107,8 @@ class Experiment:
                 if earlier is None:
                     fitting = _planned_limit(options, estimates, console)
                     limit = limit if fitting is None else fitting
+        elif options.plan:
+            console.print(f"{len(runs)} runs; a quick bench is not timed beforehand.")
         if earlier is not None and (is_too_long or limit != asked_limit):
             console.print(_kept_limit(options, limit), soft_wrap=True)
         prepared = [dataset.limited(limit) for dataset in prepared]
@@ -232,6 +237,30 @@ def _recipe(options: BenchOptions) -> recipes.Recipe:
         changes |= {"max_epochs": options.epochs, "max_steps": None}
     given = {name: value for name, value in changes.items() if value is not None or name == "max_steps"}
     return replace(recipe, train=replace(recipe.train, **given))
+
+
+def _check_that_networks_take_part(options: BenchOptions, who: Sequence[Contestant]) -> None:
+    """Refuse options of training where nothing is trained by steps.
+
+    Raises:
+        ValueError: names the option.
+    """
+    if not all(one.is_floor for one in who):
+        return
+    for name in ("epochs", "batch_size", "learning_rate"):
+        if getattr(options, name) is not None:
+            floors = ", ".join(one.name for one in who)
+            flag = f"--{name.replace('_', '-')} {getattr(options, name)}"
+            raise ValueError(f"{flag} has no effect with floors alone ({floors}): leave it out, or name a network")
+
+
+def _with_room_to_spare(dataset: Dataset, max_train: int) -> Dataset:
+    """The data set, with a note where `--max-train` allows more than there is."""
+    there = len(dataset.rows("train"))
+    if there >= max_train:
+        return dataset
+    note = f"--max-train {max_train:,} is no bound here: the training part has {there:,} windows, and all are used."
+    return replace(dataset, notes=(*dataset.notes, note))
 
 
 def _resources(options: BenchOptions) -> Resources:

@@ -71,7 +71,9 @@ class BenchOptions:
     only: Annotated[Literal["data"] | None, _unset("everything", "data")] = None
     """data: train nothing; measure how fast the data path is on this machine, beside numpy, pysam and pyfaidx."""
     models: Annotated[tuple[str, ...], _unset("all", "NAME[:IMPLEMENTATION] ...")] = ()
-    """Networks and floors to compare, such as lstm, deepbind:native or kmer_logistic."""
+    """What to compare. Networks: rnn, lstm, gru, birnn, bilstm, bigru, deepbind, kmer_cnn, multiscale_cnn, deepsea,
+    basset, danq, promoter_lstm. Floors: gc_logistic, kmer_logistic, onehot_logistic. deepbind means both of its
+    implementations; deepbind:torch and deepbind:native choose one."""
     seeds: Annotated[tuple[int, ...], _unset("1", "N ...")] = (1,)
     """How many seeds (one number), or the very seeds (two or more numbers)."""
     epochs: Annotated[int | None, _unset("30; simulated data: 240 steps", "N")] = None
