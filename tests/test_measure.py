@@ -21,6 +21,7 @@ from dnafast.bench.measure import (
     Memory,
     Meter,
     consume,
+    fastest_speed,
     latency_and_throughput,
     memory,
     phases,
@@ -349,6 +350,21 @@ def test_a_neighbour_that_wakes_up_for_a_moment_does_not_decide_the_latency(monk
     model, _ = timed_by(monkeypatch, lambda size, now: 9e-3 if size == 1 and now < 0.2 else 7e-4)
     speed = latency_and_throughput(model, lambda n: torch.zeros(n, 2), seconds=0.5)
     assert speed.latency_ms == pytest.approx(0.7)
+
+
+def test_the_number_of_threads_that_is_faster_counts(monkeypatch):
+    # Alone, a sequence is slower on two threads; a large batch is faster.
+    def seconds_of_batch(size, now):
+        return {1: 0.001 * size, 2: 0.01 + 0.0005 * size}[torch.get_num_threads()]
+
+    model, _ = timed_by(monkeypatch, seconds_of_batch)
+    before = torch.get_num_threads()
+    speed = fastest_speed(model, lambda n: torch.zeros(n, 2), (1, 2))
+    assert speed.latency_ms == pytest.approx(1.0)
+    assert speed.batch_size >= 256
+    assert speed.sequences_per_second > 1800
+    assert torch.get_num_threads() == before
+    assert fastest_speed(model, lambda n: torch.zeros(n, 2), (2,)).latency_ms == pytest.approx(10.5)
 
 
 def test_machine_is_told_in_plain_kinds(monkeypatch):

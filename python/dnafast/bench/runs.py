@@ -15,7 +15,7 @@ from dnafast import metrics, models
 from dnafast.bench import measure
 from dnafast.bench.contestants import Contestant
 from dnafast.bench.dataset import Dataset
-from dnafast.bench.measure import GpuMonitor, Memory, Meter, latency_and_throughput
+from dnafast.bench.measure import GpuMonitor, Memory, Meter, fastest_speed
 from dnafast.encoding import BaseCodes
 from dnafast.evaluate import predict, save_weights
 from dnafast.loader import Loader
@@ -204,7 +204,7 @@ def _execute_network(run: Run, folder: Path, progress: Callable[[Progress], None
         encoded = dataset.genome.encode(dataset.windows[np.resize(test_rows, n)], encoding)
         return torch.as_tensor(encoded).to(device)
 
-    speed = latency_and_throughput(model, example, device=device)
+    speed = fastest_speed(model, example, (1, run.resources.torch_threads), device=device)
     minimum_length = model.config.minimum_length
     common: Row = {
         **run.base_row(),
