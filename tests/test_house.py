@@ -1,10 +1,12 @@
 """Facts about the house itself: names, versions, layers, what importing costs."""
 
+import gzip
 import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import dnafast
@@ -70,6 +72,45 @@ def test_the_readme_shows_the_two_commands():
     text = (ROOT / "README.md").read_text()
     assert "pip install -c constraints.txt . && python -m dnafast.bench" in text
     assert "pip install -c constraints.txt '.[test]' && pytest" in text
+
+
+def test_the_readme_names_every_network_and_floor():
+    from dnafast import models
+    from dnafast.models.floors import FLOORS
+
+    text = (ROOT / "README.md").read_text()
+    for name in (*models.names(), *FLOORS):
+        assert f"`{name}`" in text, name
+
+
+def test_the_loop_of_the_readme_runs(tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    records, peaks = [], []
+    for contig in ("chr1", "chr2", "chr8", "chr9", "chrM"):
+        letters = np.frombuffer(b"ACGT", np.uint8)[generator.integers(0, 4, 60_000)].tobytes().decode()
+        records.append(f">{contig}\n{letters}\n")
+        peaks += [
+            f"{contig}\t{start}\t{start + 200}\tp\t0\t.\t5\t-1\t-1\t100\n" for start in range(2_000, 56_000, 2_000)
+        ]
+    (tmp_path / "hg38.fa").write_text("".join(records))
+    (tmp_path / "K562.narrowPeak.gz").write_bytes(gzip.compress("".join(peaks).encode()))
+    monkeypatch.chdir(tmp_path)
+    code = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    seen = {}
+    exec(code, seen)
+    assert len(seen["valid"]) == 1
+    assert seen["batch"].x.shape[1:] == (4, 600)
+    assert {seen["positives"].contigs[contig] for contig in set(seen["positives"].contig)} == {
+        "chr1",
+        "chr2",
+        "chr8",
+        "chr9",
+    }
+
+
+def test_the_package_runs_as_its_command_does():
+    run = subprocess.run([sys.executable, "-m", "dnafast", "--version"], capture_output=True, text=True, check=True)
+    assert run.stdout == f"dnafast {dnafast.__version__}\n"
 
 
 def test_the_changelog_names_this_version_or_what_is_to_come():

@@ -1,6 +1,7 @@
 """Meters add up what they were given; no test here depends on how fast the machine is."""
 
 import json
+import platform
 import resource
 import subprocess
 import sys
@@ -20,9 +21,11 @@ from dnafast.bench.measure import (
     Memory,
     Meter,
     consume,
+    fastest_speed,
     latency_and_throughput,
     memory,
     phases,
+    resident_bytes,
     rounds_of,
     seconds_of,
 )
@@ -162,6 +165,28 @@ def test_peak_memory_sees_a_block_that_came_and_went():
     assert 0 < large.mean_rss_bytes <= large.peak_rss_bytes
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's heap can be trimmed")
+def test_what_was_freed_before_does_not_count():
+    # Many blocks too small to be mapped one by one, all freed but the last, which keeps the heap from shrinking.
+    blocks = [bytes(50_000) for _ in range(4_000)]
+    full = resident_bytes()
+    blocks = blocks[-1:]
+    assert resident_bytes() > full - (50 << 20), "the heap keeps what was freed"
+    with Memory(interval=0.01) as meter:
+        pass
+    assert meter.start_rss_bytes < full - (150 << 20)
+    assert blocks
+
+
+def test_rise_is_what_the_run_took():
+    with Memory(interval=0.01) as meter:
+        block = np.ones(100 << 20, dtype=np.uint8)
+        time.sleep(0.05)
+    assert meter.rise_bytes == meter.peak_rss_bytes - meter.start_rss_bytes
+    assert meter.rise_bytes > 90 << 20
+    assert len(block)
+
+
 def test_memory_is_sampled_where_the_peak_cannot_be_reset(monkeypatch):
     monkeypatch.setattr(memory, "_reset_high_water_mark", lambda: False)
     with Memory(interval=0.005) as meter:
@@ -279,25 +304,67 @@ def test_speed_is_found_within_the_time_given(monkeypatch):
     speed = latency_and_throughput(model, lambda n: torch.zeros(n, 2), seconds=1.0, batch_sizes=(16, 64, 256))
     assert speed.latency_ms == pytest.approx(1.1)
     assert speed.batch_size == 64
+    assert model.sizes[0] == model.sizes[-1] == 1
     assert speed.sequences_per_second == pytest.approx(64 / 7.4e-3)
     assert set(model.sizes) == {1, 16, 64, 256}
     assert model.training
     assert clock["now"] < 1.5
 
 
-def test_a_slow_model_is_run_twice_and_no_larger_batch_is_tried(monkeypatch):
+def timed_by(monkeypatch, seconds_of_batch):
+    """A model whose forward pass takes as long as a function of the batch's size and of the time says."""
     clock = {"now": 0.0}
 
-    class Slow(Watched):
+    class Timed(Watched):
         def forward(self, x):
-            clock["now"] += 3.0 if not self.sizes else 2.0  # the first run is slower and does not count
+            clock["now"] += seconds_of_batch(len(x), clock["now"])
             return super().forward(x)
 
     monkeypatch.setattr(time, "perf_counter", lambda: clock["now"])
-    model = Slow()
+    return Timed(), clock
+
+
+def test_a_slow_model_gains_from_batches_too(monkeypatch):
+    # Each position of a recurrent network costs the same for 1 sequence as for 200.
+    model, clock = timed_by(monkeypatch, lambda size, now: 0.1 + size * 1e-4)
     speed = latency_and_throughput(model, lambda n: torch.zeros(n, 2), seconds=0.5)
-    assert model.sizes == [1, 1]
-    assert speed == (2000.0, 0.5, 1)
+    assert speed.batch_size == 256
+    assert speed.sequences_per_second == pytest.approx(256 / 0.1256)
+    assert speed.latency_ms == pytest.approx(100.1)
+    assert model.sizes.count(256) == 2
+    assert 1024 not in model.sizes, "there is no time left for it"
+    assert clock["now"] < 3
+
+
+def test_a_larger_batch_is_tried_where_the_trend_says_that_it_fits(monkeypatch):
+    # By its single sequences alone, the model would need 10 s for 1024.
+    model, _ = timed_by(monkeypatch, lambda size, now: 0.01 + size * 1e-6)
+    assert latency_and_throughput(model, lambda n: torch.zeros(n, 2), seconds=0.5).batch_size == 1024
+    model, clock = timed_by(monkeypatch, lambda size, now: 0.001 * size)
+    assert latency_and_throughput(model, lambda n: torch.zeros(n, 2), seconds=0.5).sequences_per_second == 1000
+    assert 1024 not in model.sizes
+    assert clock["now"] < 1.5
+
+
+def test_a_neighbour_that_wakes_up_for_a_moment_does_not_decide_the_latency(monkeypatch):
+    model, _ = timed_by(monkeypatch, lambda size, now: 9e-3 if size == 1 and now < 0.2 else 7e-4)
+    speed = latency_and_throughput(model, lambda n: torch.zeros(n, 2), seconds=0.5)
+    assert speed.latency_ms == pytest.approx(0.7)
+
+
+def test_the_number_of_threads_that_is_faster_counts(monkeypatch):
+    # Alone, a sequence is slower on two threads; a large batch is faster.
+    def seconds_of_batch(size, now):
+        return {1: 0.001 * size, 2: 0.01 + 0.0005 * size}[torch.get_num_threads()]
+
+    model, _ = timed_by(monkeypatch, seconds_of_batch)
+    before = torch.get_num_threads()
+    speed = fastest_speed(model, lambda n: torch.zeros(n, 2), (1, 2))
+    assert speed.latency_ms == pytest.approx(1.0)
+    assert speed.batch_size >= 256
+    assert speed.sequences_per_second > 1800
+    assert torch.get_num_threads() == before
+    assert fastest_speed(model, lambda n: torch.zeros(n, 2), (2,)).latency_ms == pytest.approx(10.5)
 
 
 def test_machine_is_told_in_plain_kinds(monkeypatch):

@@ -12,6 +12,7 @@ from dnafast.metrics import (
     auroc,
     best_threshold,
     bootstrap_interval,
+    chance_auroc,
     classification_metrics,
     constant_log_loss,
     expected_calibration_error,
@@ -212,6 +213,17 @@ def test_a_constant_is_at_chance_whatever_its_value():
     labels = (np.arange(1000) < 100).astype(np.int8)[:, None]
     for constant in (0.0, 0.1, 0.11, 0.9):
         assert at_chance(labels, np.full((1000, 1), constant))
+
+
+def test_chance_seldom_passes_its_bound():
+    generator = np.random.default_rng(2)
+    labels = np.repeat([1, 0], [30, 50])
+    areas = np.array([auroc(labels, generator.random(80)) for _ in range(1000)])
+    assert chance_auroc(30, 50) == pytest.approx(0.5 + 3 * areas.std(), abs=0.02)
+    assert (areas > chance_auroc(30, 50)).sum() <= 8
+    assert chance_auroc(1, 1) > 1
+    with pytest.raises(ValueError, match="n_negatives=0"):
+        chance_auroc(3, 0)
 
 
 def test_constant_log_loss_is_the_entropy():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from numpy.typing import NDArray
 
@@ -302,6 +303,21 @@ def test_rare_windows_are_found_by_the_pass_over_the_genome() -> None:
     plain = Plain.read([text], 200, [(0, 199_000, 201_000)], None, 0.0)
     assert len(negatives) == plain.supply()[0, 49]
     assert negatives.shortfall.values.tolist() == [["0", 98, 5000, len(negatives)]]
+    found = f"{len(negatives):,} of 5,000 found"
+    assert negatives.shortfall_in_words() == f"0 at 98-100 % G+C ({found})"
+    with pytest.warns(UserWarning, match=r"short in 0 at 98-100 % G\+C"):
+        sample_negatives(genome, positives, ratio=5000)
+
+
+def test_the_largest_gaps_are_named_first_and_the_others_counted() -> None:
+    missing = pandas.DataFrame(
+        {"contig": ["a", "b", "c"], "gc_bin": [40, 42, 44], "wanted": [5, 9, 3000], "found": [3, 1, 2999]}
+    )
+    negatives = Negatives(("a",), np.zeros(0, int), np.zeros(0, int), np.zeros(0, int), 10, shortfall=missing)
+    assert (
+        negatives.shortfall_in_words(2) == "b at 42-44 % G+C (1 of 9 found), a at 40-42 % G+C (3 of 5 found) and 1 more"
+    )
+    assert replace(negatives, shortfall=missing.assign(gc_bin=-1)).shortfall_in_words() == ""
 
 
 def test_long_stretches_of_n_are_passed_over() -> None:

@@ -7,6 +7,8 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,14 @@ from rich.console import Console
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from dnafast.records import write_csv, write_json, write_npz
-from dnafast.report import terminal_table, write_report
-from dnafast.report.cost_figures import pareto_front
+from dnafast.report import canvas, terminal_table, write_report
+from dnafast.report.columns import COST, STEPS
+from dnafast.report.cost_figures import PHASES, _phase_look, pareto_front, phases
+from dnafast.report.families import PALETTE
 from dnafast.report.numbers import amount, megabytes, quality, scaled
+from dnafast.report.quality_figures import auroc_dots, learning
 from dnafast.report.results import Entry, Estimate, Run, best_floor, cost, estimate, read_results
-from dnafast.report.tables import mark, state
+from dnafast.report.tables import implementations_table, mark, state
 from dnafast.report.wording import first_line
 
 NASTY = "<script>alert('$x$ & | \"y\"')</script>"
@@ -322,7 +327,8 @@ def test_page_shows_every_model_and_every_picture(demonstration: Path) -> None:
     assert "No winner is named." in page.text
     assert "padded to 600" in page.words
     assert "budget ended before it converged" in page.words
-    assert "at chance: it never learned" in page.words
+    assert "not told from chance on validation" in page.words
+    assert "never learned" not in page.text
     assert "Torch and native, side by side" in page.words
     assert page.words.count("Data path") == 2 + 1  # a panel per data set and the glossary
     assert "python -m dnafast.bench --seeds 2 --out demo" in page.words
@@ -562,6 +568,104 @@ def test_pareto_front_by_hand() -> None:
     hopeless = Entry("rnn", "torch", (Run({"run_id": "r", "training_state": "at_chance", "auroc": "0.5"}),))
     points = [(entry, 3.0, 0.9), (entry, 1.0, 0.7), (entry, 2.0, 0.6), (entry, 4.0, 0.9), (hopeless, 0.5, 0.5)]
     assert [(x, y) for _, x, y in pareto_front(points)] == [(1.0, 0.7), (3.0, 0.9)]
+
+
+@pytest.mark.parametrize(("low", "on_the_front"), [("0.49", False), ("0.51", True)])
+def test_a_network_whose_test_interval_is_above_chance_stays_on_the_front(low: str, on_the_front: bool) -> None:
+    cells = {"run_id": "r", "training_state": "at_chance", "auroc": "0.8", "auroc_low": low, "auroc_high": "0.9"}
+    entry = Entry("rnn", "torch", (Run(cells),))
+    assert bool(pareto_front([(entry, 1.0, 0.8)])) == on_the_front
+
+
+def test_implementations_are_compared_on_the_seeds_that_both_have(tmp_path: Path) -> None:
+    write_bench(tmp_path, models=("deepbind",), datasets={"one": ("open",)}, seeds=3)
+    with (tmp_path / "runs.csv").open(newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if (row["implementation"], row["seed"]) != ("native", "2")]
+    for row in rows:
+        # A seed that one of them lacks would change the mean.
+        row["latency_ms"] = {"0": "1", "1": "3", "2": "1000"}[row["seed"]]
+    write_csv(tmp_path / "runs.csv", rows)
+    (dataset,) = read_results(tmp_path).datasets
+    latency = [column for column in COST if column.key == "latency_ms"]
+    plain, native = implementations_table(dataset, latency)
+    assert (plain.notes, native.notes) == (("torch", "2 runs each"), ("native", "2 runs each"))
+    assert (plain.cells[0].text, native.cells[0].text) == ("2.00", "2.00")
+    assert native.cells[0].detail == "× 1.00"
+    write_csv(
+        tmp_path / "runs.csv", [row for row in rows if (row["implementation"] == "native") != (row["seed"] == "0")]
+    )
+    (dataset,) = read_results(tmp_path).datasets
+    assert implementations_table(dataset, latency) == []
+
+
+def test_each_phase_has_a_look_of_its_own_in_both_pictures_and_legends(demonstration: Path) -> None:
+    (dataset, *_) = read_results(demonstration).datasets
+    of_run = next(row for row in dataset.phases if row["model"] == "lstm")
+    rows = tuple({**of_run, "scope": scope, "phase": phase} for scope, names in PHASES.items() for phase in names)
+    drawn = phases(replace(dataset, phases=rows), "p")
+    looks = {
+        (look["facecolor"], look["hatch"])
+        for scope, names in PHASES.items()
+        for look in map(partial(_phase_look, scope), names)
+    }
+    assert len(looks) == len(rows)
+    for scope, names in PHASES.items():
+        for place, phase in enumerate(names):
+            assert drawn.count(f">{phase}<") == 1
+            # The bar and its place in the legend; a hatched one has its colour in the pattern that both refer to.
+            assert drawn.count(f"var(--{scope}-{place})") >= 1
+    assert _phase_look("model", "a phase of tomorrow")["facecolor"] == PALETTE["model-6"][0]
+
+
+def test_marks_at_the_end_of_the_scale_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = []
+    monkeypatch.setattr(canvas, "to_svg", lambda made, *_: limits.append([axes.get_xlim() for axes in made.axes]))
+    write_bench(tmp_path, models=("basset",), datasets={"one": ("open",)}, seeds=1)
+    with (tmp_path / "runs.csv").open(newline="") as lines:
+        rows = [row | {"auroc": "1.0", "auroc_low": "0.99", "auroc_high": "1.0"} for row in csv.DictReader(lines)]
+    write_csv(tmp_path / "runs.csv", rows)
+    (dataset,) = read_results(tmp_path).datasets
+    auroc_dots(dataset, ["open"], "d")
+    assert limits[0][0][1] == pytest.approx(1.015)
+
+
+def test_learning_curves_show_the_floor_and_explain_a_single_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = []
+    monkeypatch.setattr(canvas, "to_svg", lambda made, *_: figures.append(made))
+    write_bench(tmp_path, models=("lstm", "gc_logistic"), datasets={"one": ("open",)}, seeds=1)
+    with (tmp_path / "runs.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    rows[-1]["log_loss"] = "0.01"
+    write_csv(tmp_path / "runs.csv", rows)
+    results = read_results(tmp_path)
+    learning(results, results.datasets[0], "l")
+    panel = figures[0].axes[0]
+    assert panel.get_ylim()[0] <= 0.01
+    assert figures[0].legends[0].get_texts()[0].get_text() == "training"
+    history = next((tmp_path / "runs").glob("*lstm*")) / "history.csv"
+    history.write_text("\n".join(history.read_text().splitlines()[:2]) + "\n")
+    learning(results, results.datasets[0], "l")
+    panel = figures[1].axes[0]
+    assert (panel.get_xlim(), list(panel.get_xticks())) == ((0, 2), [1])
+    assert figures[1].legends[0].get_texts()[0].get_text() == "training (hollow dot: evaluated once)"
+
+
+def test_every_step_that_the_flow_shows_is_explained(demonstration: Path) -> None:
+    page = Page(demonstration / "report.html").text
+    for step in ("read", "outside", "excluded", "N", "edge", "duplicate", "used"):
+        assert f"{step}: {STEPS[step]}" in page
+    assert STEPS["summit_missing"] not in page
+
+
+@pytest.mark.parametrize(("threads", "words"), [(0, "no thread of its own"), (2, "threads of its own while")])
+def test_the_picture_of_time_says_how_the_data_path_worked(tmp_path: Path, threads: int, words: str) -> None:
+    write_bench(tmp_path, models=("lstm",), datasets={"one": ("open",)}, seeds=1)
+    config = json.loads((tmp_path / "config.json").read_text())
+    write_json(tmp_path / "config.json", config | {"resources": {"data_threads": threads}})
+    write_report(tmp_path)
+    assert words in Page(tmp_path / "report.html").text
 
 
 def test_figures_as_text() -> None:

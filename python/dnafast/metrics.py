@@ -168,9 +168,10 @@ def at_chance(labels: ArrayLike, probabilities: ArrayLike) -> bool:
 
     Two signs of life are looked for, and one is enough. The log loss is lower than that of the best constant (each
     task's own share of positives) by more than `CHANCE_Z` standard errors of the difference, paired by row. Or the
-    AUROC, averaged over tasks, exceeds 0.5 by more than `CHANCE_Z` standard deviations of the rank statistic under
-    chance, sqrt((p + q + 1) / (12 p q)) for p positives and q negatives; tasks are taken as fully correlated, which is
-    cautious, and rows as independent.
+    AUROC, averaged over tasks, exceeds what chance may reach (`chance_auroc`, averaged over tasks: they are taken as
+    fully correlated, which is cautious, and rows as independent).
+
+    Few rows cannot tell a model that has learnt from one that has not: this then is what the rows say, not the model.
 
     Args:
         labels: (n, T) of 1, 0 and -1.
@@ -179,7 +180,7 @@ def at_chance(labels: ArrayLike, probabilities: ArrayLike) -> bool:
     columns = list(_task_columns(labels, probabilities))
     gains = np.zeros(columns[0][0].size if columns else 0)
     labelled = np.zeros(gains.size, dtype=bool)
-    excess, deviation = [], []
+    excess, reach = [], []
     for task_labels, task_probabilities in columns:
         known, scores = _known_rows(task_labels, task_probabilities)
         mask = task_labels >= 0
@@ -190,14 +191,29 @@ def at_chance(labels: ArrayLike, probabilities: ArrayLike) -> bool:
         constant = np.full(known.size, n_positives / known.size)
         gains[mask] += _log_losses(known, constant) - _log_losses(known, scores)
         excess.append(auroc(known, scores) - 0.5)
-        deviation.append(np.sqrt((n_positives + n_negatives + 1) / (12 * n_positives * n_negatives)))
+        reach.append(chance_auroc(n_positives, n_negatives) - 0.5)
     if not excess:
         return True
-    if np.mean(excess) > CHANCE_Z * np.mean(deviation):
+    if np.mean(excess) > np.mean(reach):
         return False
     gains = gains[labelled]
     standard_error = gains.std() / np.sqrt(gains.size)
     return not gains.mean() > CHANCE_Z * standard_error
+
+
+def chance_auroc(n_positives: int, n_negatives: int) -> float:
+    """The AUROC up to which predictions are not told from chance on so many rows.
+
+    It lies `CHANCE_Z` standard deviations of the rank statistic under chance, sqrt((p + q + 1) / (12 p q)) for p
+    positives and q negatives, above 0.5; with very few rows it is above 1.
+
+    Raises:
+        ValueError: a class has no row.
+    """
+    if n_positives < 1 or n_negatives < 1:
+        raise ValueError(f"n_positives={n_positives} and n_negatives={n_negatives} must be at least 1")
+    deviation = ((n_positives + n_negatives + 1) / (12 * n_positives * n_negatives)) ** 0.5
+    return 0.5 + CHANCE_Z * float(deviation)
 
 
 def constant_log_loss(labels: ArrayLike) -> float:

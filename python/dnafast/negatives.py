@@ -44,6 +44,23 @@ class Negatives(Windows):
 
     shortfall: pandas.DataFrame = None  # type: ignore[assignment]  # fields of Windows have defaults before it
 
+    def shortfall_in_words(self, most: int = 3) -> str:
+        """Where windows are missing, the largest gaps first: ``chr1 at 40-42 % G+C (2 of 9 found)``.
+
+        Empty where nothing is missing, or where the method matches nothing that could be named.
+
+        Args:
+            most: gaps to name; the others are counted.
+        """
+        rows = self.shortfall.loc[self.shortfall["gc_bin"] >= 0]
+        rows = rows.loc[(rows["found"] - rows["wanted"]).sort_values(kind="stable").index]
+        named = [
+            f"{contig} at {gc_bin}-{min(100, gc_bin + GC_BIN_PERCENT)} % G+C ({found:,} of {wanted:,} found)"
+            for contig, gc_bin, wanted, found in rows.head(most).itertuples(index=False)
+        ]
+        more = len(rows) - len(named)
+        return ", ".join(named) + (f" and {more} more" if more else "")
+
 
 def sample_negatives(
     genome: Genome,
@@ -122,9 +139,10 @@ def sample_negatives(
         shortfall=_shortfall(drawn, tuple(genome.contigs)),
     )
     if found < drawn["wanted"]:
+        where = negatives.shortfall_in_words()
         warnings.warn(
-            f"the genome holds {found} of the {drawn['wanted']} negatives wanted (method={method!r}): "
-            "the table .shortfall says which are missing",
+            f"the genome holds {found} of the {drawn['wanted']} negatives wanted (method={method!r})"
+            f"{f', short in {where}' if where else ''}: the table .shortfall says which are missing",
             UserWarning,
             stacklevel=2,
         )

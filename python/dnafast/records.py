@@ -264,7 +264,7 @@ def finished_run(
     record = Record.load(folder)
     if record is None:
         return None
-    differences = _differences(record.config, plain(config))
+    differences = config_differences(record.config, plain(config))
     if record.data_checksum != data_checksum:
         differences.append("the data")
     if record.version != version:
@@ -277,15 +277,17 @@ def finished_run(
     return record
 
 
-def _differences(there: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Keys of two plain configurations whose values differ, with the values."""
+def config_differences(there: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Keys of two plain configurations whose values differ, with the values: ``train.max_epochs (30 there, 5 now)``."""
     absent = object()
     found = []
     for key in dict.fromkeys([*there, *now]):
         old, new = there.get(key, absent), now.get(key, absent)
-        if old != new:
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += config_differences(old, new, f"{prefix}{key}.")
+        elif old != new:
             old_text, new_text = ("absent" if value is absent else repr(value) for value in (old, new))
-            found.append(f"{key} ({old_text} there, {new_text} now)")
+            found.append(f"{prefix}{key} ({old_text} there, {new_text} now)")
     return found
 
 

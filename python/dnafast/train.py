@@ -185,7 +185,8 @@ def train(
     ``training_state`` is
 
     - ``at_chance`` if even the best weights predict the validation part no better than chance
-      (`dnafast.metrics.at_chance`: neither its log loss nor its AUROC by three standard errors);
+      (`dnafast.metrics.at_chance`: neither its log loss nor its AUROC by three standard errors), be it that the model
+      learnt nothing or that the part is too small to show it;
     - else ``converged`` if patience ended the run; or, where the learning rate stays constant, if in the last quarter
       of the steps taken the lowest validation log loss fell by at most ``config.tolerance`` of (log loss of the best
       constant - lowest validation log loss); or, where it falls, if that lowest loss came before the last quarter;

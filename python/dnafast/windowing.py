@@ -273,11 +273,16 @@ def windows(
         rows = kept
     flow["used"] = rows.size
     if len(regions) and not rows.size:
-        losses = ", ".join(f"{flow[step]} {reason}" for step, reason in _LOSSES.items() if flow[step])
         raise ValueError(
-            f"no window is left of the {counted(len(regions), 'region')} of {regions.path or 'the table'}: {losses}"
+            f"no window is left of the {counted(len(regions), 'region')} of {regions.path or 'the table'}: "
+            f"{losses(flow)}"
         )
     return replace(table[rows], flow=flow)
+
+
+def losses(flow: Mapping[str, int]) -> str:
+    """How many regions each step of a flow left out, and why; empty where none was."""
+    return ", ".join(f"{flow[step]} {reason}" for step, reason in _LOSSES.items() if flow.get(step))
 
 
 def _check_options(length: int, at: str, edge: str, jitter: int, max_n: float) -> None:

@@ -127,6 +127,12 @@ def test_parts_share_no_base_and_closed_windows_touch_no_peak(finished, genome_f
             assert not any(c == row["#contig"] and s < end and start < e for c, s, e in peaks)
 
 
+def test_the_split_says_what_it_counts(finished):
+    (about,) = json.loads((finished / "data.json").read_text())
+    positives = {row["part"]: row["count"] for row in about["flow"] if row["part"] and row["class"] == "open"}
+    assert about["split"].startswith(f"positives: train {positives['train']} (")
+
+
 def test_the_page_says_that_quick_figures_mean_nothing(finished):
     assert "figures mean nothing" in (finished / "report.html").read_text()
     assert not json.loads((finished / "config.json").read_text())["simulated"]
@@ -149,19 +155,23 @@ def test_started_again_it_does_only_what_is_missing(finished, genome_files, caps
 
 def test_other_settings_in_the_same_folder_are_refused(finished, genome_files, capsys):
     assert main([*genome_arguments(genome_files, finished), "--learning-rate", "0.01"]) == 2
-    assert "--overwrite" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "differs in train.learning_rate (0.001 there, 0.01 now): " in message
+    assert "--overwrite" in message
     assert main([*genome_arguments(genome_files, finished), "--ratio", "2"]) == 2
-    assert "--overwrite" in capsys.readouterr().err
+    assert "differs in the data: " in capsys.readouterr().err
     assert (finished / "report.html").exists()
 
 
 def test_runs_with_other_budgets_never_share_a_table(finished, genome_files, capsys):
     arguments = genome_arguments(genome_files, finished)[: -len(MODELS)]
     assert main([*arguments, "--models", "lstm", "--epochs", "2"]) == 2
-    assert "--overwrite" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "differs in train.max_epochs (1 there, 2 now): " in message
+    assert "--overwrite" in message
     renamed = [argument.replace("second=", "other=") for argument in arguments]
     assert main([*renamed, "--models", "lstm"]) == 2
-    assert "--overwrite" in capsys.readouterr().err
+    assert "differs in tasks (['one', 'second'] there, ['one', 'other'] now): " in capsys.readouterr().err
 
 
 def test_more_networks_join_those_that_are_done(finished, genome_files):
@@ -169,6 +179,40 @@ def test_more_networks_join_those_that_are_done(finished, genome_files):
     assert main([*arguments, "--models", "kmer_logistic"]) == 0
     models = {row["model"] for row in rows(finished / "runs.csv")}
     assert models == {"gc_logistic", "rnn", "deepbind", "kmer_logistic"}
+    # What the folder tells of itself is of all that it holds, not of the last start.
+    config = json.loads((finished / "config.json").read_text())
+    assert [start["command"][-1] for start in config["starts"]] == ["rnn", "kmer_logistic"]
+    assert {name.partition(":")[0] for name in config["models"]} == models
+    assert {run for start in config["starts"] for run in start["runs"]} == {
+        row["run_id"] for row in rows(finished / "runs.csv")
+    }
+    page = (finished / "report.html").read_text()
+    assert "The commands that, one after the other, repeat this bench" in page
+    assert "--models gc_logistic deepbind rnn" in page
+    assert "--models kmer_logistic" in page
+    # A start that asks for everything stands for all of them.
+    assert main([*arguments, *MODELS, "kmer_logistic"]) == 0
+    assert len(json.loads((finished / "config.json").read_text())["starts"]) == 1
+
+
+def test_what_is_added_is_trained_on_as_much_as_what_is_there(genome_files, tmp_path, monkeypatch, capsys):
+    from dnafast.bench import experiment
+
+    arguments = [argument for argument in genome_arguments(genome_files, tmp_path / "out") if argument != "--quick"]
+    arguments = [*arguments[: -len(MODELS)], "--epochs", "1", "--models"]
+    monkeypatch.setattr(experiment, "most_train", lambda estimates, seconds: 128)
+    assert main([*arguments, "deepbind:torch"]) == 0
+    first = capsys.readouterr().out
+    assert "networks are trained on 128 windows at most" in first
+    assert "as the earlier runs" not in first
+    monkeypatch.setattr(experiment, "most_train", lambda estimates, seconds: 64)
+    assert main([*arguments, "deepbind:native", "--max-minutes", "7"]) == 0
+    added = capsys.readouterr().out
+    assert "networks are trained on" not in added
+    assert "Networks are trained on 128 windows at most, as the earlier runs" in added
+    assert "--max-minutes 7 is no bound" in added
+    assert {row["n_train"] for row in rows(tmp_path / "out" / "runs.csv")} == {"128"}
+    assert "--max-train 128 --max-minutes 0" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_the_recorded_command_can_be_run_again(finished):
@@ -207,6 +251,23 @@ def test_a_plan_writes_nothing(genome_files, tmp_path, capsys):
     assert main([*arguments, "--plan"]) == 0
     assert "ms a step" in capsys.readouterr().out
     assert not out.exists()
+
+
+def test_a_quick_plan_says_that_it_is_not_timed(genome_files, tmp_path, capsys):
+    assert main([*genome_arguments(genome_files, tmp_path / "out"), "--plan", "--max-train", "5000"]) == 0
+    printed = capsys.readouterr().out
+    assert "4 runs; a quick bench is not timed beforehand." in printed
+    assert "--max-train 5,000 is no bound here: the training part has" in printed
+
+
+def test_the_help_names_every_network_and_floor(capsys):
+    from dnafast.bench.contestants import contestants
+
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    for contestant in contestants():
+        assert contestant.name in shown, contestant
 
 
 def test_time_is_kept_by_training_on_less(genome_files, tmp_path, capsys):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dnafast.encoding import BaseCodes
 from dnafast.genome import Genome
+from dnafast.metrics import chance_auroc
 from dnafast.records import checksum, write_bytes
 from dnafast.splitting import PARTS
 from dnafast.windowing import Windows
@@ -22,6 +23,8 @@ from dnafast.windowing import Windows
 # with fewer blocks than this in the test part an interval means little, so blocks are made smaller.
 BLOCK_BASES = 1_000_000
 _FEWEST_TO_SCORE = 30
+# Where even an AUROC as high as this on the validation part could be chance, the page warns of it.
+_CHANCE_TO_WARN_OF = 0.65
 FEWEST_BLOCKS = 20
 
 
@@ -41,13 +44,14 @@ class Flow:
             self.add(step, count, kind, part)
 
     def lines(self) -> list[str]:
-        """What was left out before the parts were made, one line for each class."""
-        whole = [row for row in self.rows if row["part"] == "" and row["count"]]
-        kinds = dict.fromkeys(str(row["class"]) for row in whole)
-        return [
-            f"{kind}: " + ", ".join(f"{row['step']} {row['count']:,}" for row in whole if row["class"] == kind)
-            for kind in kinds
-        ]
+        """What was left out before the parts were made and what is in each part, one line for each class."""
+        lines = []
+        for kind in dict.fromkeys(str(row["class"]) for row in self.rows if row["count"]):
+            own = [row for row in self.rows if row["class"] == kind and row["count"]]
+            whole = ", ".join(f"{row['step']} {row['count']:,}" for row in own if not row["part"])
+            parts = ", ".join(f"{row['part']} {row['count']:,}" for row in own if row["part"] and row["step"] == "used")
+            lines.append(f"{kind}: " + "; in parts: ".join(filter(None, (whole, parts))))
+        return lines
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +143,7 @@ class Dataset:
         return counts
 
     def check(self) -> Dataset:
-        """Refuse data on which nothing can be learnt or scored; the same data, warnings about small test parts added.
+        """Refuse data on which nothing can be learnt or scored; the same data, warnings about small parts added.
 
         Raises:
             ValueError: a part is empty, or has one class only.
@@ -158,7 +162,26 @@ class Dataset:
             for row in self.part_counts()
             if row["part"] == "test" and min(int(str(row["positives"])), int(str(row["negatives"]))) < _FEWEST_TO_SCORE
         ]
-        return replace(self, warnings=tuple(dict.fromkeys((*self.warnings, *small))))
+        return replace(self, warnings=tuple(dict.fromkeys((*self.warnings, *small, *self._blind_validation()))))
+
+    def _blind_validation(self) -> list[str]:
+        """A warning where the validation part is too small to tell what a network has learnt from chance."""
+        counts = [
+            (int(str(row["positives"])), int(str(row["negatives"])))
+            for row in self.part_counts()
+            if row["part"] == "valid"
+        ]
+        reach = float(np.mean([chance_auroc(*count) for count in counts]))
+        if reach <= _CHANCE_TO_WARN_OF:
+            return []
+        fewest = f"{min(positives for positives, _ in counts):,} positives"
+        fewest += f" and {min(negatives for _, negatives in counts):,} negatives"
+        of_tasks = " in its smallest task" if len(counts) > 1 else ""
+        told = f"an AUROC up to {reach:.2f} there may be chance" if reach < 1 else "any AUROC there may be chance"
+        return [
+            f"The validation part has {fewest}{of_tasks}: {told}. A network that is not told from chance on it "
+            "(at_chance) may have learnt all the same; its figures on the test part say more."
+        ]
 
     def as_json(self) -> dict[str, object]:
         """What the report needs to know about the data."""

@@ -21,6 +21,7 @@ from dnafast.bench.folder import (
     earlier_decisions,
     outcomes_of_others,
     remove_earlier,
+    starts,
 )
 from dnafast.bench.machine import machine
 from dnafast.bench.measure import Meter
@@ -29,6 +30,7 @@ from dnafast.bench.plan import Estimate, estimate, most_train
 from dnafast.bench.runs import PHASE_COLUMNS, RUN_COLUMNS, Outcome, Resources, Row, Run, execute, failed
 from dnafast.records import Record, finished_run, plain, write_csv, write_json
 from dnafast.report import terminal_table, write_report
+from dnafast.report.columns import STATES
 from dnafast.train import DivergedError
 
 # What can go wrong inside one run without making the others pointless: torch's errors are RuntimeErrors.
@@ -61,12 +63,15 @@ class Experiment:
             ValueError, OSError: a user's mistake, in one sentence.
         """
         who = contestants(options.models)
+        _check_that_networks_take_part(options, who)
         resources = _resources(options)
         check_folder(options)
         threads.limit(options.threads)
         recipe = _recipe(options)
         meter = Meter(device="cpu")
         prepared = datasets(options, recipe, meter)
+        if options.max_train:
+            prepared = [_with_room_to_spare(dataset, options.max_train) for dataset in prepared]
         for dataset in prepared:
             console.print(_describe(dataset), soft_wrap=True)
 
@@ -81,8 +86,9 @@ class Experiment:
                 for seed in (options.resolved_seeds[:1] if one.is_floor else options.resolved_seeds)
             )
 
-        limit = options.max_train or (recipes.QUICK_TRAIN if options.quick else None)
+        limit = asked_limit = options.max_train or (recipes.QUICK_TRAIN if options.quick else None)
         torch_threads: dict[str, int] = {}
+        is_too_long = False
         earlier = earlier_decisions(options)
         if earlier is not None:
             limit, torch_threads = earlier["max_train"], dict(earlier["torch_threads"])
@@ -95,9 +101,16 @@ class Experiment:
                 entry = _entry(one.run.dataset, one.run.contestant)
                 torch_threads.setdefault(entry, one.run.resources.torch_threads)
             if estimates:
-                fitting = _planned_limit(options, estimates, console)
+                seconds = _print_estimate(options, estimates, console)
+                is_too_long = bool(options.max_minutes) and seconds > 60 * options.max_minutes
                 # What an earlier start has trained on stays: runs of one folder are to be compared.
-                limit = limit if earlier is not None or fitting is None else fitting
+                if earlier is None:
+                    fitting = _planned_limit(options, estimates, console)
+                    limit = limit if fitting is None else fitting
+        elif options.plan:
+            console.print(f"{len(runs)} runs; a quick bench is not timed beforehand.")
+        if earlier is not None and (is_too_long or limit != asked_limit):
+            console.print(_kept_limit(options, limit), soft_wrap=True)
         prepared = [dataset.limited(limit) for dataset in prepared]
         checksums = {dataset.name: dataset.checksum() for dataset in prepared}
         experiment = cls(
@@ -127,7 +140,8 @@ class Experiment:
         if self.options.overwrite:
             remove_earlier(out)
         out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "config.json", self._config())
+        command = ["python", "-m", "dnafast.bench", *self.arguments]
+        self._write_config(starts(out, command, self.runs))
         write_json(out / "data.json", [dataset.as_json() for dataset in self.datasets])
         for dataset in self.datasets:
             dataset.write(out)
@@ -186,23 +200,27 @@ class Experiment:
         phases = [row for outcome in outcomes for row in outcome.phases]
         write_csv(out / "phases.csv", [*self.meter.rows(), *phases], PHASE_COLUMNS)
 
-    def _config(self) -> Row:
-        """Everything needed to know what was done, and to do it again."""
-        return {
+    def _write_config(self, begun: Sequence[Row]) -> None:
+        """Everything needed to know what was done, and to do it again; `begun` are the command lines so far."""
+        models, seeds = ([one for start in begun for one in start[name]] for name in ("models", "seeds"))
+        config = {
             "simulated": self.options.simulated,
             "quick": self.options.quick,
-            "command": ["python", "-m", "dnafast.bench", *self.arguments],
+            "command": begun[-1]["command"],
+            "starts": begun,
             "options": self.options.as_json(),
             "recipe": self.recipe,
             "train": self.runs[0].train,
             "max_train": self.max_train,
             "torch_threads": self.torch_threads,
-            "seeds": list(self.options.resolved_seeds),
+            "models": list(dict.fromkeys(models)),
+            "seeds": sorted(set(seeds)),
             "resources": self.resources,
             "machine": machine(),
             "version": dnafast.__version__,
             "checksums": self.checksums,
         }
+        write_json(self.options.out / "config.json", config)
 
     def _progress(self) -> Progress:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
@@ -219,6 +237,30 @@ def _recipe(options: BenchOptions) -> recipes.Recipe:
         changes |= {"max_epochs": options.epochs, "max_steps": None}
     given = {name: value for name, value in changes.items() if value is not None or name == "max_steps"}
     return replace(recipe, train=replace(recipe.train, **given))
+
+
+def _check_that_networks_take_part(options: BenchOptions, who: Sequence[Contestant]) -> None:
+    """Refuse options of training where nothing is trained by steps.
+
+    Raises:
+        ValueError: names the option.
+    """
+    if not all(one.is_floor for one in who):
+        return
+    for name in ("epochs", "batch_size", "learning_rate"):
+        if getattr(options, name) is not None:
+            floors = ", ".join(one.name for one in who)
+            flag = f"--{name.replace('_', '-')} {getattr(options, name)}"
+            raise ValueError(f"{flag} has no effect with floors alone ({floors}): leave it out, or name a network")
+
+
+def _with_room_to_spare(dataset: Dataset, max_train: int) -> Dataset:
+    """The data set, with a note where `--max-train` allows more than there is."""
+    there = len(dataset.rows("train"))
+    if there >= max_train:
+        return dataset
+    note = f"--max-train {max_train:,} is no bound here: the training part has {there:,} windows, and all are used."
+    return replace(dataset, notes=(*dataset.notes, note))
 
 
 def _resources(options: BenchOptions) -> Resources:
@@ -265,8 +307,8 @@ def _estimates(runs: Sequence[Run], timed_steps: int, console: Console) -> list[
     return estimates
 
 
-def _planned_limit(options: BenchOptions, estimates: Sequence[Estimate], console: Console) -> int | None:
-    """Most training windows for which the bench ends within `--max-minutes`, if it would not; prints the estimate."""
+def _print_estimate(options: BenchOptions, estimates: Sequence[Estimate], console: Console) -> float:
+    """How many seconds the runs take at most; printed, with `--plan` for each of them."""
     total = sum(one.seconds() for one in estimates)
     if options.plan:
         for one in estimates:
@@ -277,6 +319,11 @@ def _planned_limit(options: BenchOptions, estimates: Sequence[Estimate], console
                 soft_wrap=True,
             )
     console.print(f"{len(estimates)} runs, at most {total / 60:.1f} minutes (early stopping may end them sooner).")
+    return total
+
+
+def _planned_limit(options: BenchOptions, estimates: Sequence[Estimate], console: Console) -> int | None:
+    """Most training windows for which the bench ends within `--max-minutes`, if it would not."""
     if not options.max_minutes:
         return None
     fitting = most_train(estimates, 60 * options.max_minutes)
@@ -284,6 +331,16 @@ def _planned_limit(options: BenchOptions, estimates: Sequence[Estimate], console
         bound = f"That is more than --max-minutes {options.max_minutes:g}"
         console.print(f"{bound}: networks are trained on {fitting:,} windows at most.", soft_wrap=True)
     return fitting
+
+
+def _kept_limit(options: BenchOptions, limit: int | None) -> str:
+    """What is said where an earlier start in the folder has decided how much is trained on."""
+    how_much = "all training windows" if limit is None else f"{limit:,} windows at most"
+    return (
+        f"Networks are trained on {how_much}, as the earlier runs in {options.out} were: runs of one "
+        f"folder are to be compared, so --max-minutes {options.max_minutes:g} is no bound on these. Another --out, or "
+        "--overwrite, decides anew."
+    )
 
 
 def _describe(dataset: Dataset) -> str:
@@ -307,5 +364,5 @@ def _line(run: Run, outcome: Outcome) -> str:
     if row["status"] == "failed":
         return f"{run.id}: failed: {row['error']}"
     areas = ", ".join(f"{one['auroc']:.3f}" for one in outcome.rows)
-    state = str(row["training_state"]).replace("_", " ")
+    state = STATES[str(row["training_state"])]
     return f"{run.id}: AUROC {areas} ({state}, {row['train_seconds']:.1f} s)"

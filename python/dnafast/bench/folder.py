@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import dnafast
 from dnafast.bench.options import BenchOptions
-from dnafast.records import RECORD_NAME, Record, check_writable_folder, finished_run, plain
+from dnafast.records import (
+    RECORD_NAME,
+    Record,
+    check_writable_folder,
+    config_differences,
+    finished_run,
+    plain,
+)
 
 if TYPE_CHECKING:
     # Runs load torch, which measuring the data path does without.
@@ -49,9 +56,12 @@ def check_folder(options: BenchOptions) -> None:
 
 
 def earlier_decisions(options: BenchOptions) -> Row | None:
-    """What an earlier bench with the same options in the folder decided, so that a restart decides alike."""
+    """What an earlier bench with the same options in the folder decided, so that a restart decides alike.
+
+    None where none of its runs has finished: nothing then is to be compared with what it decided.
+    """
     path = options.out / _CONFIG
-    if options.overwrite or not path.exists():
+    if options.overwrite or not path.exists() or not _records(options.out):
         return None
     with contextlib.suppress(ValueError, KeyError):
         earlier = json.loads(path.read_text())
@@ -74,13 +84,20 @@ def check_finished_runs(out: Path, runs: Sequence[Run], checksums: Mapping[str, 
         finished_run(out / "runs" / run.id, run.config(), checksums[run.dataset.name])
     shared = {run.dataset.name: run.shared_config() for run in runs}
     for record in _records(out):
-        config = plain(shared.get(str(record.config.get("dataset"))))
-        now = (record.data_checksum in checksums.values(), record.version, config)
-        there = None if config is None else {name: record.config.get(name) for name in config}
-        if now != (True, dnafast.__version__, there):
+        name = str(record.config.get("dataset"))
+        config = plain(shared.get(name))
+        if config is None:
+            differences = [f"the data set ({name} there, {' and '.join(shared)} now)"]
+        else:
+            differences = config_differences({key: record.config.get(key) for key in config}, config)
+            if record.data_checksum != checksums[name]:
+                differences.append("the data")
+        if record.version != dnafast.__version__:
+            differences.append(f"the version of dnafast ({record.version} there, {dnafast.__version__} now)")
+        if differences:
             raise ValueError(
-                f"{out / 'runs' / record.run_id} holds a finished run on other data, with other settings or of another "
-                "version: choose another --out, or replace the results there with --overwrite"
+                f"{out / 'runs' / record.run_id} holds a finished run that differs in {', '.join(differences)}: "
+                "choose another --out, or replace the results there with --overwrite"
             )
 
 
@@ -94,6 +111,28 @@ def outcomes_of_others(out: Path, runs: Sequence[Run]) -> list[Outcome]:
         for record in _records(out)
         if record.run_id not in asked
     ]
+
+
+def starts(out: Path, command: Sequence[str], runs: Sequence[Run]) -> list[Row]:
+    """The command lines that make what the folder holds, one after the other, each with what it asked for.
+
+    An earlier one stays where it left finished runs that this one does not ask for. Call before config.json is
+    replaced.
+    """
+    asked = {run.id for run in runs}
+    finished = {record.run_id for record in _records(out)}
+    kept: list[Row] = []
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        earlier = json.loads((out / _CONFIG).read_text())["starts"]
+        kept = [start for start in earlier if (finished - asked) & set(start["runs"])]
+    models = [f"{run.contestant.name}:{run.contestant.implementation}" for run in runs]
+    begun = {
+        "command": list(command),
+        "models": list(dict.fromkeys(models)),
+        "seeds": list(dict.fromkeys(run.seed for run in runs)),
+        "runs": [run.id for run in runs],
+    }
+    return [*kept, begun]
 
 
 def remove_earlier(out: Path) -> None:

@@ -17,8 +17,9 @@ from dnafast.genome import Genome
 from dnafast.labelling import union_sites
 from dnafast.negatives import sample_negatives
 from dnafast.regions import Regions, default_contigs, locate, read_bed
+from dnafast.regions.text import counted
 from dnafast.splitting import PARTS, Split, split
-from dnafast.windowing import Windows, windows
+from dnafast.windowing import Windows, losses, windows
 
 DEFAULT_LENGTH = 600
 
@@ -68,6 +69,11 @@ def _from_genome(options: BenchOptions, genome: Genome, fasta: Path) -> Dataset:
             contigs=contigs,
         )
     flow.add_all(positives.flow, kind="open")
+    if len(positives) < len(PARTS):
+        raise ValueError(
+            f"{counted(len(positives), 'open window')} cannot be split into training, validation and test: of "
+            f"{counted(positives.flow['read'], 'region')} read, {losses(positives.flow) or 'all are used'}"
+        )
 
     parts = split(positives, test=options.test or None, valid=options.valid or None, genome=genome)
     whole = [locate(regions, genome.contigs, outside="drop")[0] for regions in peaks.values()]
@@ -115,7 +121,7 @@ def _from_genome(options: BenchOptions, genome: Genome, fasta: Path) -> Dataset:
         stranded=stranded,
         simulated=False,
         flow=flow,
-        split=parts.description,
+        split=f"positives: {parts.description}",
         notes=tuple(notes),
     )
 
@@ -141,7 +147,11 @@ def _closed(
     wanted = int(closed.shortfall["wanted"].sum() - closed.shortfall["found"].sum())
     if not wanted:
         return closed, []
-    return closed, [f"The {part} part has {wanted:,} closed windows fewer than wanted: its stretches hold no more."]
+    where = closed.shortfall_in_words()
+    return closed, [
+        f"The {part} part has {wanted:,} closed windows fewer than wanted: its stretches hold no more"
+        f"{f', short in {where}' if where else ''}."
+    ]
 
 
 def used_contigs(options: BenchOptions, genome: Genome) -> list[str]:

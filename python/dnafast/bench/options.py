@@ -71,7 +71,9 @@ class BenchOptions:
     only: Annotated[Literal["data"] | None, _unset("everything", "data")] = None
     """data: train nothing; measure how fast the data path is on this machine, beside numpy, pysam and pyfaidx."""
     models: Annotated[tuple[str, ...], _unset("all", "NAME[:IMPLEMENTATION] ...")] = ()
-    """Networks and floors to compare, such as lstm, deepbind:native or kmer_logistic."""
+    """What to compare. Networks: rnn, lstm, gru, birnn, bilstm, bigru, deepbind, kmer_cnn, multiscale_cnn, deepsea,
+    basset, danq, promoter_lstm. Floors: gc_logistic, kmer_logistic, onehot_logistic. deepbind means both of its
+    implementations; deepbind:torch and deepbind:native choose one."""
     seeds: Annotated[tuple[int, ...], _unset("1", "N ...")] = (1,)
     """How many seeds (one number), or the very seeds (two or more numbers)."""
     epochs: Annotated[int | None, _unset("30; simulated data: 240 steps", "N")] = None
@@ -81,7 +83,8 @@ class BenchOptions:
     learning_rate: Annotated[float | None, _unset("0.001; simulated data: 0.003", "RATE")] = None
     """Largest learning rate of the schedule, for every network alike."""
     max_minutes: float = 60.0
-    """Bound on the whole bench, kept by training on fewer windows where the estimate is longer; 0: no bound."""
+    """Bound on the whole bench, kept by training on fewer windows where the estimate is longer; 0: no bound. Runs that
+    are added to a folder are trained on as many windows as those in it: on them it is no bound."""
     max_train: Annotated[int | None, _unset("all", "N")] = None
     """Most training windows; a random sample of the part, stated in the report."""
     quick: bool = False

@@ -15,7 +15,7 @@ from dnafast import metrics, models
 from dnafast.bench import measure
 from dnafast.bench.contestants import Contestant
 from dnafast.bench.dataset import Dataset
-from dnafast.bench.measure import GpuMonitor, Memory, Meter, latency_and_throughput
+from dnafast.bench.measure import GpuMonitor, Memory, Meter, fastest_speed
 from dnafast.encoding import BaseCodes
 from dnafast.evaluate import predict, save_weights
 from dnafast.loader import Loader
@@ -35,6 +35,7 @@ RUN_COLUMNS = (
     *("cpu_user_seconds", "cpu_system_seconds", "peak_rss_bytes", "gpu_peak_bytes", "gpu_utilization"),
     *("gpu_energy_joules", "device", "threads", "status", "error"),
     *("dataset", "run_id", "auroc_low", "auroc_high", "auprc_low", "auprc_high"),
+    *("mean_rss_bytes", "rss_rise_bytes"),
 )
 PHASE_COLUMNS = ("run_id", "dataset", "model", "implementation", "seed", *measure.PHASE_COLUMNS)
 Row = dict[str, Any]
@@ -203,7 +204,7 @@ def _execute_network(run: Run, folder: Path, progress: Callable[[Progress], None
         encoded = dataset.genome.encode(dataset.windows[np.resize(test_rows, n)], encoding)
         return torch.as_tensor(encoded).to(device)
 
-    speed = latency_and_throughput(model, example, device=device)
+    speed = fastest_speed(model, example, (1, run.resources.torch_threads), device=device)
     minimum_length = model.config.minimum_length
     common: Row = {
         **run.base_row(),
@@ -220,7 +221,7 @@ def _execute_network(run: Run, folder: Path, progress: Callable[[Progress], None
         "train_sequences_per_second": result.sequences / (result.seconds - result.evaluation_seconds),
         "predict_sequences_per_second": speed.sequences_per_second,
         "latency_ms": speed.latency_ms,
-        "peak_rss_bytes": memory.peak_rss_bytes,
+        **_memory_row(memory),
         "gpu_peak_bytes": gpu.gpu_peak_bytes,
         "gpu_utilization": gpu.gpu_utilization,
         "gpu_energy_joules": gpu.gpu_energy_joules,
@@ -255,9 +256,9 @@ def _execute_floor(run: Run, folder: Path) -> Outcome:
 
         with meter.phase("evaluation"):
             valid_probabilities, test_probabilities = probabilities(codes["valid"]), probabilities(codes["test"])
-        for _ in range(5):
-            with meter.phase("latency"):
-                probabilities(codes["test"][:1])
+    # Outside the meter, as that of the networks is.
+    single = codes["test"][:1]
+    alone = measure.rounds_of(lambda: probabilities(single), seconds=0.1, fewest=5)
     timed = {row["phase"]: row for row in meter.rows()}
     scored = len(codes["valid"]) + len(codes["test"])
     common: Row = {
@@ -267,8 +268,8 @@ def _execute_floor(run: Run, folder: Path) -> Outcome:
         "n_parameters": sum(floor.n_parameters for floor in fitted),
         "train_seconds": timed["fit"]["wall_seconds"],
         "predict_sequences_per_second": scored / timed["evaluation"]["wall_seconds"],
-        "latency_ms": 1e3 * timed["latency"]["wall_seconds"] / timed["latency"]["calls"],
-        "peak_rss_bytes": memory.peak_rss_bytes,
+        "latency_ms": 1e3 * alone.wall_seconds,
+        **_memory_row(memory),
     }
     return _outcome(run, folder, common, meter, valid_probabilities, test_probabilities)
 
@@ -307,6 +308,14 @@ def _outcome(
         "seed": run.seed,
     }
     return Outcome(rows, [{**identity, **phase} for phase in phases])
+
+
+def _memory_row(memory: Memory) -> Row:
+    return {
+        "peak_rss_bytes": memory.peak_rss_bytes,
+        "mean_rss_bytes": memory.mean_rss_bytes,
+        "rss_rise_bytes": memory.rise_bytes,
+    }
 
 
 def encoding_name(encoding: object) -> str:

@@ -81,7 +81,7 @@ def _open_regions(options: BenchOptions, recipe: Recipe, meter: Meter) -> Datase
         stranded=False,
         simulated=True,
         flow=flow,
-        split=parts.description,
+        split=f"positives: {parts.description}",
         notes=(f"Intervals come from a bootstrap over stretches of {block:,} bases.",),
     )
 

@@ -44,6 +44,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+    "hatch.linewidth": 0.7,
     "lines.linewidth": 1.2,
     "lines.solid_capstyle": "butt",
     "figure.facecolor": "none",

@@ -45,11 +45,14 @@ COST = (
     Column("flops_per_sequence", "FLOPs", "per sequence", "Floating-point operations of one forward pass of one "
            "sequence, by formula.", numbers.scaled),
     Column("train_seconds", "Training", "s", "Wall time of the training, validation passes included.", numbers.amount),
-    Column("predict_sequences_per_second", "Prediction", "sequences/s", "Throughput of prediction in batches, data "
-           "path included.", numbers.amount),
-    Column("latency_ms", "Latency", "ms", "Time for a batch of one sequence.", numbers.amount),
-    Column("peak_rss_bytes", "Peak memory", "MB", "Largest resident memory of the process during the run (1 MB = "
-           "10⁶ bytes).", numbers.megabytes),
+    Column("predict_sequences_per_second", "Prediction", "sequences/s", "Throughput of the forward pass at the best of "
+           "the batch sizes 1, 16, 64, 256 and 1024 (the largest only where there was time for it), with one of torch's threads or with those of the run, "
+           "whichever is faster; floors: both "
+           "parts that are scored, encoding included.", numbers.amount),
+    Column("latency_ms", "Latency", "ms", "Time for a batch of one sequence, a median, with one of torch's threads or "
+           "with those of the run, whichever is faster.", numbers.amount),
+    Column("peak_rss_bytes", "Peak memory", "MB", "Largest resident memory of the process during the run: "
+           "Python, torch and the data included, which every run has alike (1 MB = 10⁶ bytes).", numbers.megabytes),
 )  # fmt: skip
 
 GPU = (
@@ -79,6 +82,10 @@ MORE = (
     Column("cpu_system_seconds", "CPU system", "s", "Processor time in the operating system.", numbers.amount),
     Column("data_wait_seconds", "Waited for data", "s", "Time in which the model stood still because the next batch "
            "was not ready.", numbers.amount),
+    Column("mean_rss_bytes", "Mean memory", "MB", "Mean resident memory of the process during the run.",
+           numbers.megabytes),
+    Column("rss_rise_bytes", "Memory rise", "MB", "How far the peak rose above what was resident when the run began: "
+           "what the run itself took.", numbers.megabytes),
     Column("threads", "Threads", "", "Processor threads the run was given.", numbers.count),
 )  # fmt: skip
 
@@ -90,17 +97,38 @@ TERMS = (
     ("Overlaps the best floor", "The model's AUROC interval and that of the best floor share values: on this test part "
      "the two cannot be told apart by their intervals."),
     ("Training state", "“Converged”: the validation loss stopped falling. “Budget ended before it converged”: "
-     "more steps might help, so the figure is a lower bound. “At chance”: it never learned; another learning rate or "
-     "more data might change that."),
+     "it was still falling, and more steps might give another figure. “Not told from chance on validation”: on the "
+     "validation part, neither log loss nor AUROC was better than chance by three standard errors. Either the network "
+     "learned nothing, or the part is too small to show it (a warning above says where that may be); the interval on "
+     "the test part tells."),
     ("Padded to", "The architecture needs longer sequences; these were padded with N on both sides."),
     ("Native", "The same model on this package's own operators: same weights, same figures, other cost."),
-    ("Pareto front", "Models that no cheaper model equals in AUROC."),
+    ("Pareto front", "Models that no cheaper model equals in AUROC. A model that is told from chance neither on "
+     "the validation part nor by its interval on the test part stays off it."),
     ("Data path", "Everything before the model: index, windows, encoding, transfer."),
     ("Test part", "Scored once, after every choice was made on the validation part."),
 )  # fmt: skip
 
+# What became of regions, windows or sequences: the steps of the flow.
+STEPS = {
+    "read": "in the file",
+    "unknown_contig": "left out, on contigs that the genome lacks",
+    "past_end": "left out, past the end of their contig",
+    "outside": "left out, on contigs that the genome lacks or past an end",
+    "other_contigs": "left out, on contigs that are not used (--contigs)",
+    "excluded": "left out, the window touches an excluded region",
+    "edge": "left out, the window reaches over the contig's end",
+    "N": "left out, too many N",
+    "duplicate": "left out, closer than half a window to a stronger one",
+    "unlabelled": "left out, a site that no file labels",
+    "border between parts": "left out, across the border of two parts",
+    "summit_missing": "no summit, so that the window lies around the centre (not left out)",
+    "kept": "regions to be kept out of both classes that lie on the genome",
+    "used": "windows or sequences that are left",
+}
+
 STATES = {
     "converged": "converged",
     "budget_ended": "budget ended before it converged",
-    "at_chance": "at chance: it never learned",
+    "at_chance": "not told from chance on validation",
 }

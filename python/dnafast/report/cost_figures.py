@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -14,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from dnafast.report import canvas, numbers
-from dnafast.report.families import MARKERS, SHORT_TITLES, colour
+from dnafast.report.families import MARKERS, PALETTE, SHORT_TITLES, colour
 from dnafast.report.results import Dataset, Entry, best_floor, cost, estimate, mean_over_tasks, number
 
 # Column of runs.csv -> what the axis says.
@@ -26,6 +27,13 @@ COSTS = {
 ROW_HEIGHT = 0.19  # inches of a bar and the gap below it
 
 SCOPES = {"data": "Data path", "model": "Model"}
+
+# Each phase has a colour and a hatch of its own, the same for every data set; the place is that of its colour.
+PHASES = {
+    "data": ("index", "window", "encode", "data_wait"),
+    "model": ("transfer", "forward", "backward", "optimizer", "evaluation", "fit"),
+}
+_HATCHES = ("", "//////", "", "......", "\\\\\\\\\\\\", "", "xxxxxx")
 
 
 def cost_against_quality(dataset: Dataset, name: str) -> Markup | None:
@@ -77,13 +85,22 @@ def _points(dataset: Dataset, column: str) -> list[Point]:
 def pareto_front(points: Sequence[Point]) -> list[Point]:
     """Return the points that no other beats in cost without losing in quality, by rising cost.
 
-    Runs that never left chance are no choice anyone would make and stay out.
+    A model that is told from chance neither on the validation part nor on the test part is no choice and stays out.
     """
     front: list[Point] = []
     for entry, x, y in sorted(points, key=lambda point: (point[1], -point[2])):
-        if "at_chance" not in entry.states() and (not front or y > front[-1][2]):
+        if _told_from_chance(entry) and (not front or y > front[-1][2]):
             front.append((entry, x, y))
     return front
+
+
+def _told_from_chance(entry: Entry) -> bool:
+    """Whether validation says so, or the intervals on the test part do, which validation may be too small for."""
+    if "at_chance" not in entry.states():
+        return True
+    tasks = dict.fromkeys(run.text("task") for run in entry.finished)
+    lows = [found.low for task in tasks if (found := estimate(entry.on(task), "auroc")) and found.low is not None]
+    return bool(lows) and float(np.mean(lows)) > 0.5
 
 
 def _mean_best_floor(dataset: Dataset) -> float | None:
@@ -197,7 +214,7 @@ def phases(dataset: Dataset, name: str) -> Markup | None:
                 handles=named,
                 loc="outside lower left" if axes is panels[0] else "outside lower right",
                 ncols=4,
-                handlelength=1.0,
+                handlelength=1.6,
             )
         panels[0].set_yticks(range(len(entries)), [entry.label for entry in entries])
         for tick, entry in zip(panels[0].get_yticklabels(), entries, strict=True):
@@ -208,12 +225,14 @@ def phases(dataset: Dataset, name: str) -> Markup | None:
 
 def _bars(axes: Axes, scope: str, found: Sequence[Mapping[tuple[str, str], Sequence[float]]]) -> list[Patch]:
     """Draw the bars of one scope and return what its legend names."""
-    names = list(dict.fromkeys(phase for row in found for kind, phase in row if kind == scope))
+    there = dict.fromkeys(phase for row in found for kind, phase in row if kind == scope)
+    names = [phase for phase in PHASES[scope] if phase in there]
+    names += [phase for phase in there if phase not in names]
+    looks = {phase: _phase_look(scope, phase) for phase in names}
     left = np.zeros(len(found))
-    for place, phase in enumerate(names):
+    for phase in names:
         seconds = np.array([np.mean(row.get((scope, phase), [0.0])) for row in found])
-        axes.barh(range(len(found)), seconds, 0.66, left, color=colour(f"{scope}-{place % 4}"),
-                  edgecolor=colour("paper"), linewidth=0.4)  # fmt: skip
+        axes.barh(range(len(found)), seconds, 0.66, left, linewidth=0.4, **looks[phase])
         left += seconds
     for row, total in enumerate(left):
         axes.annotate(numbers.amount(total) if total else numbers.EMPTY, (total, row), xytext=(3, 0),
@@ -223,13 +242,21 @@ def _bars(axes: Axes, scope: str, found: Sequence[Mapping[tuple[str, str], Seque
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, (left.max() or 1.0) * 1.12)
     axes.set_xlabel("wall seconds per run")
-    return [Patch(color=colour(f"{scope}-{place % 4}"), label=phase) for place, phase in enumerate(names)]
+    return [Patch(label=phase, linewidth=0.4, **looks[phase]) for phase in names]
+
+
+def _phase_look(scope: str, phase: str) -> dict[str, Any]:
+    """Colour and hatch of a phase; one that is not known here shares the last ones."""
+    colours = sum(name.startswith(f"{scope}-") for name in PALETTE)
+    place = PHASES[scope].index(phase) if phase in PHASES[scope] else colours - 1
+    return {"facecolor": colour(f"{scope}-{place}"), "edgecolor": colour("paper"), "hatch": _HATCHES[place]}
 
 
 def side_by_side(dataset: Dataset) -> list[tuple[Entry, Entry]]:
-    """Return the models that ran in two implementations: (torch, native)."""
+    """Return the models that ran in two implementations with a seed and fold in common: (torch, native)."""
     by_model: dict[str, dict[str, Entry]] = {}
     for entry in dataset.entries:
         if estimate(entry.finished, "auroc") is not None:
             by_model.setdefault(entry.model, {})[entry.implementation] = entry
-    return [(found["torch"], found["native"]) for found in by_model.values() if {"torch", "native"} <= found.keys()]
+    both = [(found["torch"], found["native"]) for found in by_model.values() if {"torch", "native"} <= found.keys()]
+    return [(plain, native) for plain, native in both if plain.draws() & native.draws()]

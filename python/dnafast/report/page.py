@@ -17,7 +17,7 @@ PICTURED_TASKS = 12
 
 _IMPLEMENTATION_KEYS = (
     "auroc", "log_loss", "train_seconds", "train_sequences_per_second", "predict_sequences_per_second", "latency_ms",
-    "cpu_user_seconds", "peak_rss_bytes",
+    "cpu_user_seconds", "rss_rise_bytes",
 )  # fmt: skip
 
 # Parts of config.json that get a table of their own; everything else is an option.
@@ -31,7 +31,7 @@ def render_page(results: Results) -> str:
     cost = (*columns.COST, *gpu)
     known = {column.key: column for column in (*columns.QUALITY, *cost, *columns.MORE)}
     side = [known[key] for key in _IMPLEMENTATION_KEYS]
-    options = {key: value for key, value in config.items() if key not in {*RECORDS, "command"}}
+    options = {key: value for key, value in config.items() if key not in {*RECORDS, "command", "starts"}}
     versions = config.get("versions")
     names = ", ".join(dataset.name for dataset in results.datasets)
     return rendered(
@@ -50,7 +50,9 @@ def render_page(results: Results) -> str:
         cost=cost,
         more=columns.MORE,
         side=side,
-        command=wording.command(results),
+        commands=wording.commands(results),
+        data_threads=wording.data_threads(results),
+        on_repeating=wording.on_repeating(results),
         records=[(title, list(wording.flattened(config[key]))) for key, title in RECORDS.items() if config.get(key)],
         options=list(wording.flattened(options)),
         terms=[
@@ -95,6 +97,7 @@ def _part(
         "facts": _facts(dataset),
         "parts": tables.parts_table(dataset),
         "flow_steps": steps,
+        "step_meanings": [(step, columns.STEPS[step]) for step in steps if step in columns.STEPS],
         "flow": flow,
         "dots": quality_figures.auroc_dots(dataset, pictured, f"d{place}") if dataset.finished else None,
         "tasks": tasks,

@@ -40,7 +40,7 @@ def auroc_dots(dataset: Dataset, tasks: Sequence[str], name: str) -> Markup:
             axes.set_title(canvas.shortened(task, 40))
             axes.xaxis.set_tick_params(labelbottom=True)
         margin = 0.03 * (max(ends) - min(ends) or 1)
-        panels[0, 0].set_xlim(max(0.0, min(ends) - margin), min(1.0, max(ends) + margin))
+        panels[0, 0].set_xlim(max(0.0, min(ends) - margin), min(1.0, max(ends)) + margin)
         panels[0, 0].set_ylim(max(rows.values()) + 0.7, -0.9)
         for axes in panels[:, 0]:
             axes.set_yticks([*rows.values(), *headings.values()])
@@ -230,6 +230,7 @@ def learning(results: Results, dataset: Dataset, name: str) -> Markup | None:
             losses += _learning_panel(axes, entry, kept)
             if best is not None:
                 axes.axhline(best, color=colour("floor-0"), lw=1, dashes=(4, 2))
+        losses += [] if best is None else [best]
         # A run that blows up must not flatten the others.
         panels[0, 0].set_ylim(max(0.0, min(losses, default=0.0) - 0.05), min(max(losses, default=1.0) + 0.05, 1.4))
         for axes in panels[:, 0]:
@@ -237,9 +238,11 @@ def learning(results: Results, dataset: Dataset, name: str) -> Markup | None:
         for axes in panels.flat[max(0, len(histories) - columns) : len(histories)]:
             axes.set_xlabel("epoch")
         ink = colour("ink")
+        once = any(len(found["epoch"]) == 1 for _, kept in histories for found in kept)
+        hollow = " (hollow dot: evaluated once)" if once else ""
         made.legend(
             handles=[
-                Line2D([], [], color=ink, lw=1.1, dashes=_TRAINING, label="training"),
+                Line2D([], [], color=ink, lw=1.1, dashes=_TRAINING, label=f"training{hollow}"),
                 Line2D([], [], color=ink, lw=1.1, label="validation"),
                 Line2D([], [], color=ink, lw=0, marker="o", markersize=3.2, label="lowest validation loss"),
                 Line2D([], [], color=colour("floor-0"), lw=1, dashes=(4, 2), label="best floor, on the test part"),
@@ -258,17 +261,25 @@ def _learning_panel(axes: Axes, entry: Entry, histories: Sequence[dict[str, NDAr
     drawn: list[float] = []
     for history in histories:
         epochs = history["epoch"]
-        # A single epoch is no line.
-        look: dict[str, Any] = {"color": paint, "lw": 1.1, "marker": "." if len(epochs) == 1 else ""}
+        look: dict[str, Any] = {"color": paint, "lw": 1.1}
         if (training := history.get("train_loss")) is not None:
-            axes.plot(epochs, training, dashes=_TRAINING, **look)
+            # A single evaluation is no line; the validation loss has its dot below.
+            marker: dict[str, Any] = (
+                {"marker": "o", "markersize": 3.2, "mfc": colour("paper")} if len(epochs) == 1 else {}
+            )
+            axes.plot(epochs, training, dashes=_TRAINING, **look, **marker)
             drawn += training[np.isfinite(training)].tolist()
         if (validation := history.get("valid_loss")) is not None and np.isfinite(validation).any():
             axes.plot(epochs, validation, **look)
             drawn += validation[np.isfinite(validation)].tolist()
             chosen = int(np.nanargmin(validation))
             axes.plot(epochs[chosen], validation[chosen], "o", color=paint, markersize=3.2)
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    last = max(float(history["epoch"].max()) for history in histories)
+    if last <= 1:
+        # Too narrow for whole numbers of its own.
+        axes.set(xlim=(0, 2), xticks=[1])
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     return drawn
 
 

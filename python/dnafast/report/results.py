@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,14 @@ class Entry:
     def on(self, task: str) -> tuple[Run, ...]:
         """Return the finished runs on a task."""
         return tuple(run for run in self.finished if run.text("task") == task)
+
+    def draws(self) -> set[tuple[str, str]]:
+        """Return seed and fold of each run that came to its end."""
+        return {(run.text("seed"), run.text("fold")) for run in self.finished}
+
+    def at(self, draws: Collection[tuple[str, str]]) -> tuple[Run, ...]:
+        """Return the finished rows of these seeds and folds, over all tasks."""
+        return tuple(run for run in self.finished if (run.text("seed"), run.text("fold")) in draws)
 
     def states(self, task: str | None = None) -> list[str]:
         """Return the training state of each finished run, on one task or, once per run, over all."""

@@ -34,8 +34,10 @@ def summary_markdown(results: Results) -> str:
         lines += ["", *(f"- {escaped(str(remark))}" for remark in remarks)] if remarks else []
         for task in dataset.tasks if dataset.entries else ():
             lines += ["", f"### {escaped(task or 'All models')}", "", *_table(dataset, task)]
-    if command := wording.command(results):
-        lines += ["", "Repeat with:", "", f"    {command}"]
+    if commands := wording.commands(results):
+        lines += ["", "Repeat with:", "", *(f"    {command}" for command in commands)]
+        if remark := wording.on_repeating(results):
+            lines += ["", escaped(remark)]
     return "\n".join(lines) + "\n"
 
 
@@ -75,7 +77,7 @@ def summary_json(results: Results) -> dict[str, Any]:
         "simulated": bool(results.config.get("simulated")),
         "quick": bool(results.config.get("quick")),
         "overview": wording.overview(results),
-        "command": wording.command(results),
+        "command": " && ".join(wording.commands(results)),
         "datasets": [_dataset(dataset) for dataset in results.datasets],
         "runs": [{**run.to_json(), "finished": run.finished} for run in results.runs],
     }

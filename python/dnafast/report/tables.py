@@ -161,17 +161,23 @@ def _counted(value: float | None) -> Cell:
 
 
 def implementations_table(dataset: Dataset, columns: Sequence[Column]) -> list[Row]:
-    """Return two rows for every model that ran in torch and native, with the ratio of each cost below the second."""
+    """Return two rows for every model that ran in torch and native, with the ratio of each cost below the second.
+
+    Both are means over the seeds and folds that the two have in common, so that only the implementation differs.
+    """
     rows = []
     for plain, native in side_by_side(dataset):
-        first = [estimate(plain.finished, column.key) for column in columns]
-        second = [estimate(native.finished, column.key) for column in columns]
-        rows.append(Row(plain.model, ("torch",), cells=tuple(map(_plain, first, columns))))
+        common = plain.draws() & native.draws()
+        of_plain, of_native = plain.at(common), native.at(common)
+        first = [estimate(of_plain, column.key) for column in columns]
+        second = [estimate(of_native, column.key) for column in columns]
+        n_runs = f"{len(common)} run{'' if len(common) == 1 else 's'} each"
+        rows.append(Row(plain.model, ("torch", n_runs), cells=tuple(map(_plain, first, columns))))
         cells = [
             Cell(_plain(found, column).text, _ratio(before, found, column), _plain(found, column).title)
             for before, found, column in zip(first, second, columns, strict=True)
         ]
-        rows.append(Row(native.model, ("native",), cells=tuple(cells)))
+        rows.append(Row(native.model, ("native", n_runs), cells=tuple(cells)))
     return rows
 
 

@@ -16,7 +16,7 @@ from dnafast.report.tables import mark
 _SIGNS = {"budget_ended": "†", "at_chance": "‡"}
 _LEGEND = (
     "AUROC with its 95 % interval. ~ overlaps the best floor  † budget ended before it converged  "
-    "‡ at chance  ! a run did not finish. No winner is named."
+    "‡ not told from chance on validation  ! a run did not finish. No winner is named."
 )
 _COLOURS = {
     "recurrent": "blue",

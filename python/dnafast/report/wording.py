@@ -68,9 +68,41 @@ def strand_policy(dataset: Dataset) -> str:
     return "ignored for all: either strand in training, the mean of both strands at test"
 
 
-def command(results: Results) -> str:
-    """Return the command line that repeats the bench."""
-    return command_line(results.config)
+def commands(results: Results) -> list[str]:
+    """Return the command lines that, one after the other, make what the folder holds."""
+    starts = results.config.get("starts") or [results.config]
+    return [line for start in starts if (line := command_line(start))]
+
+
+def on_repeating(results: Results) -> str:
+    """Return what the command lines alone do not say about doing it all again."""
+    config = results.config
+    sentences = []
+    made = {run.text("run_id") for run in results.runs}
+    missing = {run for start in config.get("starts") or () for run in start["runs"]} - made
+    if missing:
+        sentences.append(f"{_counted(len(missing), 'run')} that they ask for had not been made when this was written.")
+    limit, options = config.get("max_train"), config.get("options") or {}
+    if limit and not config.get("quick") and options.get("max_train") is None:
+        sentences.append(
+            f"--max-minutes was kept by training on {limit:,} windows at most. On another day or machine that may be "
+            f"another number: --max-train {limit} --max-minutes 0 trains on the same windows again."
+        )
+    return " ".join(sentences)
+
+
+def data_threads(results: Results) -> str:
+    """Return how the time of the data path lies to that of the model, by the threads it had."""
+    threads = (results.config.get("resources") or {}).get("data_threads")
+    if threads is None:
+        return ""
+    if threads:
+        beside = "Encoding goes on in threads of its own while the model computes"
+        return f"{beside}: it has processor time only, and data_wait is how long the model stood still for it."
+    return (
+        "With these few processors the data path had no thread of its own: batches are encoded where they are asked "
+        "for, so that a network's encoding lies within data_wait and evaluation, and has processor time only."
+    )
 
 
 def command_line(config: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from dnafast.bench.measure.gpu import GpuMonitor
 from dnafast.bench.measure.memory import Memory, resident_bytes
 from dnafast.bench.measure.phases import PHASE_COLUMNS, Meter
 from dnafast.bench.measure.rounds import Consumed, Rounds, consume, rounds_of, seconds_of
-from dnafast.bench.measure.speed import Speed, latency_and_throughput
+from dnafast.bench.measure.speed import Speed, fastest_speed, latency_and_throughput
 
 __all__ = [
     "PHASE_COLUMNS",
@@ -19,6 +19,7 @@ __all__ = [
     "Rounds",
     "Speed",
     "consume",
+    "fastest_speed",
     "latency_and_throughput",
     "resident_bytes",
     "rounds_of",

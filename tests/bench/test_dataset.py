@@ -1,0 +1,60 @@
+"""A data set's own words about itself: what is too small to say much."""
+
+import numpy as np
+import pytest
+
+from dnafast.bench.dataset import Dataset, Flow
+from dnafast.genome import Genome
+from dnafast.windowing import Windows
+
+
+def dataset_of(valid: int, n_tasks: int = 1, train: int = 40, test: int = 80) -> Dataset:
+    """Windows of which every second is a positive, in parts of these sizes."""
+    n = train + valid + test
+    letters = np.frombuffer(b"ACGT", dtype=np.uint8)[np.random.default_rng(0).integers(0, 4, (n, 20))]
+    names = [str(row) for row in range(n)]
+    labels = np.repeat((np.arange(n) % 2).astype(np.int8)[:, None], n_tasks, axis=1)
+    part = np.array(["train"] * train + ["valid"] * valid + ["test"] * test, dtype=object)
+    return Dataset(
+        name="made",
+        kind="sequences",
+        genome=Genome.from_sequences(letters, names=names),
+        windows=Windows.from_arrays(names, np.arange(n), np.zeros(n), 20),
+        labels=labels,
+        tasks=tuple(f"task{number}" for number in range(n_tasks)),
+        part=part,
+        group=np.arange(n),
+        source=np.full(n, "made", dtype=object),
+        stranded=True,
+        simulated=True,
+        flow=Flow(),
+        split="",
+    )
+
+
+@pytest.mark.parametrize("n_tasks", [1, 3])
+def test_a_validation_part_that_cannot_tell_learning_from_chance_is_warned_of(n_tasks):
+    (warning,) = dataset_of(valid=30, n_tasks=n_tasks).check().warnings
+    # 0.5 + 3 sqrt(31 / (12 * 15 * 15))
+    assert warning.startswith("The validation part has 15 positives and 15 negatives")
+    assert "an AUROC up to 0.82 there may be chance" in warning
+    assert ("smallest task" in warning) == (n_tasks > 1)
+    assert dataset_of(valid=300, n_tasks=n_tasks).check().warnings == ()
+
+
+def test_the_flow_names_every_class_and_what_is_in_each_part():
+    flow = Flow()
+    flow.add_all({"read": 2_000, "edge": 0, "used": 1_900}, "open")
+    for kind, counts in (("open", (1_400, 200, 300)), ("closed, background", (7, 0, 9))):
+        for part, count in zip(("train", "valid", "test"), counts, strict=True):
+            flow.add("used", count, kind, part)
+    assert flow.lines() == [
+        "open: read 2,000, used 1,900; in parts: train 1,400, valid 200, test 300",
+        "closed, background: train 7, test 9",
+    ]
+
+
+def test_warnings_are_given_once():
+    dataset = dataset_of(valid=2, train=200)
+    assert "any AUROC there may be chance" in dataset.check().warnings[0]
+    assert dataset.check().limited(100).warnings == dataset.check().warnings
