@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import multiprocessing
+import os
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from dnafast import Genome, Loader, Windows
+from dnafast import Genome, Loader, SparseLabels, Windows
 from dnafast.loader import Batch
 
 TASKS = Path("/proc/self/task")
+
+needs_proc = pytest.mark.skipif(not TASKS.is_dir(), reason="counts threads through /proc")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
 
 
 def make_genome() -> Genome:
@@ -65,3 +72,36 @@ def rows(batches: Iterable[Batch]) -> list[int]:
 def native_threads() -> int:
     """Threads of this process, whoever made them."""
     return len(list(TASKS.iterdir()))
+
+
+def settles_at(count: int) -> bool:
+    """Whether that many threads are left; one that was joined may be listed for a moment more."""
+    deadline = time.monotonic() + 5
+    while native_threads() != count and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return native_threads() == count
+
+
+def collect(loader: Loader, iterator: Iterator[Batch] | None, pipe: Any) -> None:
+    pipe.send(content(loader if iterator is None else iterator))
+    pipe.close()
+
+
+def in_forked_child(loader: Loader, iterator: Iterator[Batch] | None = None) -> Any:
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=collect, args=(loader, iterator, sender))
+    child.start()
+    sender.close()
+    found = receiver.recv()
+    child.join(timeout=30)
+    assert child.exitcode == 0
+    return found
+
+
+def sparse_labels(n: int, tasks: int) -> SparseLabels:
+    """Some rows without a cell, some full."""
+    random = np.random.default_rng(5)
+    cells = random.random((n, tasks)) < np.linspace(0, 1, n)[:, None]
+    indptr = np.concatenate(([0], np.cumsum(cells.sum(axis=1))))
+    return SparseLabels(indptr, np.nonzero(cells)[1], random.choice([1, -1], int(indptr[-1])), tasks)

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from streams import TASKS, content, make_loader, native_threads
+from dnafast import Genome, KmerCounts, Loader, Windows
+from streams import (
+    content,
+    in_forked_child,
+    make_loader,
+    make_windows,
+    native_threads,
+    needs_fork,
+    needs_proc,
+    settles_at,
+)
 
 TESTS = Path(__file__).parent.parent
 
-needs_proc = pytest.mark.skipif(not TASKS.is_dir(), reason="counts threads through /proc")
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
 # torch warns of more workers than processors, and Python of forking a process that runs threads.
-calm = [
+pytestmark = [
     pytest.mark.filterwarnings("ignore:.*worker processes.*:UserWarning"),
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
 ]
-pytestmark = calm
 
 
 @pytest.mark.parametrize("threads", [0, 1, 2, 7])
@@ -30,14 +42,9 @@ def test_same_bytes_for_any_number_of_threads(threads: int, prefetch: int) -> No
     expected = content(make_loader(threads=1))
     loader = make_loader(threads=threads, prefetch=prefetch)
     assert content(loader) == expected
-    second = content(loader)
-    assert second != expected
-    assert second == content(epoch_1(make_loader(threads=1)))
-
-
-def epoch_1(loader):  # type: ignore[no-untyped-def]
-    loader.set_epoch(1)
-    return loader
+    later = make_loader(threads=1)
+    later.set_epoch(1)
+    assert content(loader) == content(later) != expected
 
 
 @needs_fork
@@ -163,8 +170,8 @@ while True:
 def test_no_thread_outlives_what_ends_the_loop(error: str) -> None:
     """The consumer goes on after the error: what it was reading has no thread left, and reads the same again."""
     code = f"""
-import signal, time
-from streams import content, make_loader, native_threads
+import signal
+from streams import content, make_loader, native_threads, settles_at
 loader = make_loader(3000, threads=3)
 expected = content(make_loader(3000, threads=1))
 before = native_threads()
@@ -178,10 +185,7 @@ for _ in range(3):
                 raise {error}
     except {error}:
         pass
-    deadline = time.monotonic() + 5
-    while native_threads() != before and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert native_threads() == before
+    assert settles_at(before)
 assert content(loader) == expected
 print("sound")
 """
@@ -221,4 +225,71 @@ def test_an_error_in_a_thread_reaches_the_consumer() -> None:
     with pytest.raises(ValueError, match=r"windows.contig\[\d+\]=268435456 was changed in mid-epoch"):
         list(batches)
     assert list(batches) == []
-    assert native_threads() <= before
+    assert settles_at(before)
+
+
+@needs_proc
+def test_threads_end_with_the_loop(genome: Genome) -> None:
+    loader = Loader(genome, make_windows(genome, 500), batch_size=8, threads=5)
+    before = native_threads()
+    list(loader)
+    assert settles_at(before)
+    for batch in loader:
+        assert native_threads() == before + 5
+        del batch
+        break
+    assert settles_at(before)
+    with contextlib.suppress(RuntimeError):
+        for _ in loader:
+            raise RuntimeError("the consumer fails")
+    assert settles_at(before)
+    list(loader)
+    assert settles_at(before)
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the platform has no timers")
+def test_a_signal_ends_a_wait() -> None:
+    def interrupt(*_: Any) -> None:
+        raise Interrupted
+
+    # A batch that takes seconds.
+    genome = Genome.from_sequences(["ACGTTGCA" * 250_000])
+    windows = Windows.from_arrays(("0",), np.zeros(8000), np.zeros(8000), 2_000_000)
+    loader = Loader(genome, windows, encoding=KmerCounts(3), batch_size=8000, threads=1)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    began = time.monotonic()
+    try:
+        with pytest.raises(Interrupted):
+            list(loader)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - began < 5
+    assert loader.cpu_seconds > 0.05
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_runs_in_a_forked_child(genome: Genome) -> None:
+    loader = Loader(genome, make_windows(genome, 200), batch_size=8, threads=3, jitter=2)
+    expected = content(loader)
+    loader.set_epoch(0)
+    assert in_forked_child(loader) == expected
+    running = iter(loader)
+    seen = content([next(running), next(running)])
+    # The child goes on with its copy of the loop; the parent's is none the worse.
+    assert seen + in_forked_child(loader, running) == expected
+    assert seen + content(running) == expected
+
+
+def test_runs_in_a_fresh_process(genome: Genome) -> None:
+    loader = Loader(genome, make_windows(genome, 40), np.arange(40), batch_size=8, jitter=2)
+    code = "[(b.index.tolist(), b.y.tolist(), b.x.tolist()) for b in loader]"
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.apply(eval, (code, {"loader": loader}))
+    assert found == [(batch.index.tolist(), batch.y.tolist(), batch.x.tolist()) for batch in loader]

@@ -6,8 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+from dnafast import BaseCodes, Genome, Loader
+from streams import make_windows, rows
 
 TESTS = Path(__file__).parent.parent
 
@@ -151,3 +156,52 @@ def test_two_processes_of_a_lightning_trainer(tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3, 8])
+@pytest.mark.parametrize("n", [24, 25, 31, 47, 48, 49, 160])
+@pytest.mark.parametrize("batch_size", [2, 3, 16])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_ranks_share_one_stream(genome: Genome, world_size: int, n: int, batch_size: int, drop_last: bool) -> None:
+    windows = make_windows(genome, n, length=10)
+    options: dict[str, Any] = {
+        "encoding": BaseCodes(),
+        "threads": 1,
+        "seed": 3,
+        "reverse_complement": "random",
+        "jitter": 3,
+    }
+    if drop_last and n < batch_size * world_size:
+        with pytest.raises(ValueError, match="drop_last=True leaves no batch"):
+            Loader(genome, windows, batch_size=batch_size, world_size=world_size, rank=0, drop_last=True, **options)
+        return
+    (whole,) = Loader(genome, windows, batch_size=10**6, **options)
+    ranks = [
+        list(
+            Loader(
+                genome, windows, batch_size=batch_size, rank=rank, world_size=world_size, drop_last=drop_last, **options
+            )
+        )
+        for rank in range(world_size)
+    ]
+    steps = {len(batches) for batches in ranks}
+    assert len(steps) == 1
+    together = [batch for step in zip(*ranks, strict=True) for batch in step]
+    kept = n // (batch_size * world_size) * batch_size * world_size if drop_last else n
+    assert all(1 <= len(batch.index) <= batch_size for batch in together)
+    assert rows(together) == rows([whole])[:kept]
+    assert np.array_equal(np.concatenate([batch.x for batch in together]), whole.x[:kept])
+    if drop_last:
+        assert {len(batch.index) for batch in together} == {batch_size}
+
+
+def test_ranks_of_torch_distributed_are_found(genome: Genome, tmp_path: Any) -> None:
+    distributed = pytest.importorskip("torch.distributed")
+    windows = make_windows(genome, 10)
+    assert (Loader(genome, windows).rank, Loader(genome, windows).world_size) == (0, 1)
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    try:
+        assert (Loader(genome, windows).rank, Loader(genome, windows).world_size) == (0, 1)
+        assert Loader(genome, windows, rank=1, world_size=2).rank == 1
+    finally:
+        distributed.destroy_process_group()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from itertools import islice
 from typing import Any
 
 import pytest
 
-from dnafast import Loader
-from streams import content, make_loader
+from dnafast import Genome, Loader
+from streams import content, make_loader, make_windows
 
 
 def epochs(count: int) -> list[list[Any]]:
@@ -82,3 +83,45 @@ def test_a_state_made_of_steps(threads: int, step: int) -> None:
 def test_steps_that_no_epoch_has(step: Any) -> None:
     with pytest.raises(ValueError, match=rf"step={step!r} must be a whole number from 0 to 10"):
         make_loader().state_dict(step)
+
+
+@pytest.mark.parametrize("stop", [0, 1, 3, 6, 7, 9, 14])
+def test_resumes_after_any_step(genome: Genome, stop: int) -> None:
+    windows = make_windows(genome, 50)
+    options: dict[str, Any] = {"batch_size": 8, "jitter": 4, "reverse_complement": "random", "seed": 5}
+    loader = Loader(genome, windows, **options)
+    stream = content(loader) + content(loader)
+    loader = Loader(genome, windows, **options)
+    state, seen = loader.state_dict(), 0
+    while seen < stop:
+        for _ in loader:
+            seen += 1
+            if seen == stop:
+                state = loader.state_dict()
+                break
+    resumed = Loader(genome, windows, **options)
+    resumed.load_state_dict(pickle.loads(pickle.dumps(state)))
+    assert resumed.state_dict() == state
+    rest: list[Any] = []
+    while len(rest) < 14 - stop:
+        rest += content(resumed)
+    assert rest == stream[stop:]
+
+
+def test_a_state_of_another_stream_is_refused(genome: Genome) -> None:
+    state = Loader(genome, make_windows(genome, 50), seed=1).state_dict()
+    with pytest.raises(ValueError, match="another stream: seed is 1 there, 2 here"):
+        Loader(genome, make_windows(genome, 50), seed=2).load_state_dict(state)
+    with pytest.raises(ValueError, match="n_windows is 50 there, 51 here"):
+        Loader(genome, make_windows(genome, 51), seed=1).load_state_dict(state)
+    with pytest.raises(ValueError, match="step=99 must be below"):
+        Loader(genome, make_windows(genome, 50), seed=1).load_state_dict({**state, "step": 99})
+
+
+def test_leaving_early_begins_the_epoch_anew(genome: Genome) -> None:
+    loader = Loader(genome, make_windows(genome, 50), batch_size=8)
+    first = next(iter(loader))
+    again = next(iter(loader))
+    assert content([first]) == content([again])
+    assert loader.epoch == 0
+    assert len(list(loader)) == 7
