@@ -3,6 +3,9 @@
 A .2bit file opens as it is. A FASTA file, plain, gzip or bgzip, is converted once into the cache: the folder
 ``DNAFAST_CACHE``, else ``dnafast`` in the user's cache directory. It is found again by absolute path, size and time of
 modification (see `dnafast.cache`).
+
+The .2bit file stays mapped while a genome is open. Replace it by renaming another onto it, never by writing over it: a
+file that becomes shorter is noticed by the next read, but not by one that is under way.
 """
 
 from __future__ import annotations
@@ -85,7 +88,10 @@ class Genome:
     Raises:
         FileNotFoundError: no such file.
         ValueError: the file is not sound; the message names it, and line and value where there is one.
-        OSError: the cache cannot be written.
+        OSError: the file changes while it is read, or the cache cannot be written.
+
+    Warns:
+        CacheWarning: a converted genome in the cache was damaged or of another version, and is made anew.
     """
 
     path: Path | None
