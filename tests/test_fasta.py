@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import pickle
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -64,6 +65,29 @@ def test_text_cut_anywhere_reads_the_same(tmp_path: Path, text: list[str], cuts:
     assert results[0] == results[1] == results[2]
 
 
+@given(st.binary(max_size=80) | st.text(">abACGTn- \t\r\n\0é", max_size=80).map(str.encode), st.integers(1, 90))
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_give_a_genome_or_one_sentence(tmp_path: Path, data: bytes, cut: int) -> None:
+    target = tmp_path / "genome.2bit"
+    target.unlink(missing_ok=True)
+    converter = _core.FastaConverter("source.fa", target, 2)
+    try:
+        converter.feed(data[:cut])
+        converter.feed(memoryview(data)[cut:])
+        converter.finish()
+    except FormatError as error:
+        message = str(error)
+    else:
+        genome = dnafast.Genome(target)
+        assert sum(genome.contigs.values()) <= len(data)
+        headers = [line[1:] for line in data.split(b"\n") if line.startswith(b">")]
+        names = [re.split(rb"[ \t\r]", header)[0] for header in headers]
+        assert list(genome.contigs) == [name.decode("utf-8", "surrogateescape") for name in names]
+        message = "source.fa"
+    assert "source.fa" in message
+    assert "\n" not in message
+
+
 @pytest.mark.parametrize("width", [60, 61, 5_000_000, 10**9])
 @pytest.mark.parametrize("threads", [1, 2, 7])
 def test_pieces_of_a_large_file(write_fasta: WriteFasta, width: int, threads: int) -> None:
@@ -96,6 +120,7 @@ def check_letters_quickly(genome: dnafast.Genome, sequences: dict[str, str]) -> 
         (b">a\nAC GT\n", "genome.fa, line 2: the byte 0x20 is no nucleotide letter"),
         (b">a\nAC\xc3\xa9T\n", "genome.fa, line 2: the byte 0xC3 is no nucleotide letter"),
         (b">a\nAC>T\n", "genome.fa, line 2: '>' is no nucleotide letter"),
+        (b">a\nAC\n>b\0c\nAC\n", "genome.fa, line 3: a zero byte in the name of a contig"),
         (b">" + b"x" * 256 + b"\nAC\n", "genome.fa, line 1: a contig name of 256 bytes"),
         (b">a\rACGT\r>b\rGG\r", "genome.fa, line 1: a carriage return within the line"),
     ],

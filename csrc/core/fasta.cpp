@@ -88,6 +88,10 @@ FastaPiece parse_fasta(std::string_view text, bool at_line_start) {
                                                          " bytes; .2bit holds at most 255"};
           return false;
         }
+        if (name.find('\0') != std::string_view::npos) {
+          piece.error = {line_number, "a zero byte in the name of a contig, which .2bit cannot hold"};
+          return false;
+        }
         piece.records.push_back({std::string(name), line_number, {}});
       } else {
         const std::string_view letters = trim_end(line);
