@@ -330,6 +330,7 @@ void encode_row(const Contig& contig, std::int64_t start, std::int64_t length, b
 
 void encode_windows(const Genome& genome, const WindowColumns& windows, std::int64_t length, const Encoding& encoding,
                     void* out, int threads) {
+  genome.check();
   const std::size_t size = row_bytes(encoding, length);
   const std::span<const Contig> contigs = genome.contigs();
   parallel_for(windows.contig.size(), row_grain(length), threads, [&](std::size_t begin, std::size_t end) {

@@ -5,7 +5,9 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import numpy.typing
+import os
 import typing
+import typing_extensions
 __all__: list[str] = ['BlockPool', 'Encoding', 'FastaConverter', 'FormatError', 'Genome', 'Prefetcher', 'composition', 'encode_letters', 'encode_windows', 'expand_labels', 'instruction_set', 'keyed', 'label_dense', 'label_sparse', 'pack_letters', 'pack_sequences', 'permutation', 'philox4x32', 'sample_negatives', 'shuffle_array', 'shuffle_list']
 class FormatError(ValueError):
     """
@@ -16,7 +18,7 @@ class Genome:
     The contigs of a genome, in memory or mapped from a file.
     """
     @staticmethod
-    def open_twobit(path: str) -> Genome:
+    def open_twobit(path: os.PathLike | str | bytes) -> Genome:
         ...
     def contigs(self) -> list:
         """
@@ -36,15 +38,11 @@ class FastaConverter:
     """
     Turns FASTA text into a .2bit file.
     """
-    def __init__(self, source: str, target: str, threads: typing.SupportsInt | typing.SupportsIndex, offset_limit: typing.SupportsInt | typing.SupportsIndex = 4294967295) -> None:
+    def __init__(self, source: os.PathLike | str | bytes, target: os.PathLike | str | bytes, threads: typing.SupportsInt | typing.SupportsIndex, offset_limit: typing.SupportsInt | typing.SupportsIndex = 4294967295) -> None:
         ...
-    def feed(self, text: bytes) -> None:
+    def feed(self, text: typing_extensions.Buffer) -> None:
         """
         Take the next stretch of text, cut anywhere.
-        """
-    def feed_file(self) -> None:
-        """
-        Read the whole source, uncompressed.
         """
     def finish(self) -> int:
         """
