@@ -331,6 +331,18 @@ for encoding in (
     dnafast.OneHot("NLC", "float32"), dnafast.Kmers(6, canonical=True), dnafast.Kmers(11), dnafast.KmerCounts(4),
 ):
     total = zlib.crc32(genome.encode(Windows, encoding).tobytes(), total)
+# Every length and place within a byte, up to the last base of the memory, against the letters themselves.
+letters = np.frombuffer(b"ACGT", np.uint8)[rng.integers(0, 4, 403)]
+genome = dnafast.Genome.from_sequences([letters.tobytes()])
+forward = dnafast.encode(letters[None], dnafast.BaseCodes())[0]
+for length in [*range(1, 300), 400]:
+    starts = np.unique([*range(5), *range(max(0, 403 - length - 5), 403 - length + 1)])
+    starts = starts[starts + length <= 403]
+    for strand in (1, -1):
+        windows = dnafast.Windows.from_arrays(tuple(genome.contigs), 0 * starts, starts, length, strand=strand)
+        for start, codes in zip(starts, genome.encode(windows, dnafast.BaseCodes())):
+            expected = forward[start : start + length]
+            assert (codes == (expected if strand > 0 else 3 - expected[::-1])).all(), (length, start, strand)
 print(dnafast._core.instruction_set(), total)
 """
 

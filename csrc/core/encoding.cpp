@@ -17,6 +17,10 @@ namespace {
 // A call's least work for each thread: some 10 microseconds. Measured: a sleeping thread wakes in 10 to 30.
 constexpr std::size_t bases_worth_a_thread = 1 << 16;
 
+// Windows whose bases are on their way while one is decoded. Measured over 100 Mb: 8 beat 2 by a fifth to two thirds,
+// 16 lost on short windows.
+constexpr std::size_t windows_ahead = 8;
+
 constexpr int max_one_hot_order = 8;
 constexpr int max_counted_k = 8;
 
@@ -336,8 +340,9 @@ void encode_windows(const Genome& genome, const WindowColumns& windows, std::int
   parallel_for(windows.contig.size(), row_grain(length), threads, [&](std::size_t begin, std::size_t end) {
     Scratch scratch;
     for (std::size_t i = begin; i < end; ++i) {
-      if (i + 2 < end) {
-        prefetch(contigs[static_cast<std::size_t>(windows.contig[i + 2])], windows.start[i + 2], length);
+      if (i + windows_ahead < end) {
+        prefetch(contigs[static_cast<std::size_t>(windows.contig[i + windows_ahead])], windows.start[i + windows_ahead],
+                 length);
       }
       encode_row(contigs[static_cast<std::size_t>(windows.contig[i])], windows.start[i], length, windows.strand[i] < 0,
                  encoding, static_cast<std::byte*>(out) + i * size, scratch);
