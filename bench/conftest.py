@@ -52,6 +52,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed"
     machine_info["usable_cpus"] = threads.usable_cpus()
+    machine_info["load_average"] = os.getloadavg()[2]  # of the last fifteen minutes, this run included
     machine_info["versions"] = versions
     machine_info["environment"] = {
         name: value

@@ -118,6 +118,7 @@ def machine(results: dict[str, Any]) -> list[str]:
     state = "with changes" if commit.get("dirty") else "as committed"
     return [
         f"{cpu.get('brand_raw', 'unknown processor')}, {info['usable_cpus']} usable processors, "
+        f"load average {info['load_average']:.1f}, "
         f"{sets[0] if sets else info['machine']}, {info['system']}, Python {info['python_version']}, "
         f"{results['datetime'][:10]}, commit {(commit.get('id') or 'unknown')[:10]} {state}.",
         f"{versions}. {settings}".strip(),

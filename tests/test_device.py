@@ -28,9 +28,9 @@ from dnafast import device as device_module  # noqa: E402
 from dnafast import loader as loader_module  # noqa: E402
 from dnafast.device import DeviceGenome, encode_codes  # noqa: E402
 from dnafast.loader import Batch  # noqa: E402
+from streams import content, make_windows, needs_fork, rows  # noqa: E402
 from test_encoding import ENCODINGS  # noqa: E402
 from test_genome import NASTY  # noqa: E402
-from test_loader import content, make_windows, needs_fork, rows  # noqa: E402
 from test_twobit import pack  # noqa: E402
 
 LENGTHS = (1, 2, 3, 4, 5, 8, 13, 31)

@@ -216,13 +216,46 @@ def test_out_is_filled_in_place() -> None:
         (np.zeros((2, 4, 4), np.uint8), ValueError, r"out has shape \(2, 4, 4\); \(1, 4, 4\) is needed"),
         (np.zeros((4, 4), np.uint8), ValueError, r"\(1, 4, 4\) is needed"),
         (np.zeros((1, 4, 8), np.uint8)[:, :, ::2], ValueError, "must be C-contiguous"),
+        (np.zeros((4, 4, 1), np.uint8).T, ValueError, "must be C-contiguous"),
+        (np.broadcast_to(np.zeros(4, np.uint8), (1, 4, 4)), ValueError, "must be C-contiguous"),
         (np.frombuffer(bytes(16), np.uint8).reshape(1, 4, 4), ValueError, "must be writable"),
+        (np.zeros((1, 4, 4), ">u2"), TypeError, "out has elements of >u2; uint8 is needed"),
         ([[0]], TypeError, "must be a numpy array or a torch tensor, not list"),
+        (b"0123456789abcdef", TypeError, "must be a numpy array or a torch tensor, not bytes"),
     ],
 )
 def test_bad_out(out: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         dnafast.encode(["ACGT"], dnafast.OneHot(), out=out)
+    genome = dnafast.Genome.from_sequences(["ACGT"])
+    with pytest.raises(error, match=message):
+        genome.encode(oracle.window_table(["0"], [(0, 0, 1)], 4), dnafast.OneHot(), out=out)
+
+
+def test_out_between_the_multiples_of_its_elements() -> None:
+    memory = np.zeros(4 * 4 * 100 + 1, np.uint8)
+    out = memory[1:].view(np.float32).reshape(1, 4, 100)
+    assert out.flags.c_contiguous
+    with pytest.raises(ValueError, match="out must be aligned"):
+        dnafast.encode(["ACGT" * 25], dnafast.OneHot(dtype="float32"), out=out)
+    assert not memory.any()
+
+
+def test_out_in_the_memory_of_what_is_read() -> None:
+    letters = np.frombuffer(bytearray(b"ACGTACGTA"), np.uint8)
+    for out in (letters[:8], letters[1:]):
+        with pytest.raises(ValueError, match="out shares memory with sequences"):
+            dnafast.encode(letters[:8].reshape(2, 4), dnafast.BaseCodes(), out=out.reshape(2, 4))
+    assert letters.tobytes() == b"ACGTACGTA"
+    genome = dnafast.Genome.from_sequences(["ACGT" * 9])
+    windows = oracle.window_table(["0"], [(0, 0, 1)] * 4, 4)
+    for name in ("contig", "start", "strand"):
+        memory = np.zeros(32, np.uint8)
+        dtype = getattr(windows, name).dtype
+        table = windows._replace(**{name: memory[: 4 * dtype.itemsize].view(dtype)})
+        with pytest.raises(ValueError, match=f"out shares memory with windows.{name}"):
+            genome.encode(table, dnafast.BaseCodes(), out=memory[:16].reshape(4, 4))
+        assert not memory.any()
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=str)
@@ -246,6 +279,29 @@ def test_bad_torch_tensors() -> None:
         dnafast.encode(["ACGT"], half, out=torch.zeros(1, 4, 8, dtype=torch.bfloat16)[:, :, ::2])
     with pytest.raises(ValueError, match="on device meta"):
         dnafast.encode(["ACGT"], half, out=torch.zeros(1, 4, 4, dtype=torch.bfloat16, device="meta"))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "bfloat16"])
+def test_tensors_that_are_no_plain_memory(dtype: Any) -> None:
+    torch = pytest.importorskip("torch")
+    encoding, whole = dnafast.OneHot(dtype=dtype), torch.zeros(1, 4, 4, dtype=getattr(torch, dtype))
+    emptied = whole.clone()
+    emptied.untyped_storage().resize_(0)
+    cases = [
+        (whole[0, 0].expand(1, 4, 4), "must be C-contiguous"),
+        (whole.transpose(1, 2), "must be C-contiguous"),
+        (torch.as_strided(torch.zeros(7, dtype=whole.dtype), (1, 4, 4), (0, 1, 1)), "must be C-contiguous"),
+        (whole[:, :3], r"out has shape \(1, 3, 4\); \(1, 4, 4\) is needed"),
+        (emptied, "out has a shape but no memory"),
+        (whole.to_sparse(), "must be a plain dense tensor"),
+        *([(torch._neg_view(whole), "must be a plain dense tensor")] if whole.is_floating_point() else []),
+    ]
+    for out, message in cases:
+        with pytest.raises(ValueError, match=message):
+            dnafast.encode(["ACGT"], encoding, out=out)
+    learned = torch.nn.Parameter(whole, requires_grad=False)
+    assert dnafast.encode(["ACGT"], encoding, out=learned) is learned
+    assert torch.equal(learned[0].double(), torch.eye(4, dtype=torch.double))
 
 
 def test_torch_is_not_imported() -> None:
@@ -275,6 +331,18 @@ for encoding in (
     dnafast.OneHot("NLC", "float32"), dnafast.Kmers(6, canonical=True), dnafast.Kmers(11), dnafast.KmerCounts(4),
 ):
     total = zlib.crc32(genome.encode(Windows, encoding).tobytes(), total)
+# Every length and place within a byte, up to the last base of the memory, against the letters themselves.
+letters = np.frombuffer(b"ACGT", np.uint8)[rng.integers(0, 4, 403)]
+genome = dnafast.Genome.from_sequences([letters.tobytes()])
+forward = dnafast.encode(letters[None], dnafast.BaseCodes())[0]
+for length in [*range(1, 300), 400]:
+    starts = np.unique([*range(5), *range(max(0, 403 - length - 5), 403 - length + 1)])
+    starts = starts[starts + length <= 403]
+    for strand in (1, -1):
+        windows = dnafast.Windows.from_arrays(tuple(genome.contigs), 0 * starts, starts, length, strand=strand)
+        for start, codes in zip(starts, genome.encode(windows, dnafast.BaseCodes())):
+            expected = forward[start : start + length]
+            assert (codes == (expected if strand > 0 else 3 - expected[::-1])).all(), (length, start, strand)
 print(dnafast._core.instruction_set(), total)
 """
 

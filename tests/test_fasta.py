@@ -1,20 +1,17 @@
-"""FASTA as it comes, its conversion and the cache."""
+"""FASTA as it comes and its conversion."""
 
 from __future__ import annotations
 
 import gzip
 import itertools
-import json
-import os
 import pickle
-import subprocess
-import sys
-import time
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import py2bit
 import pyfaidx
 import pysam
 import pytest
@@ -45,30 +42,6 @@ def test_blank_lines_descriptions_and_trailing_space(tmp_path: Path) -> None:
     check_letters(dnafast.Genome(path), {"a": "ACGT", "b": "", "c": "acg"})
 
 
-@pytest.mark.parametrize("form", ["gzip", "bgzip", "members", "padded", "mixed"])
-def test_compressed(tmp_path: Path, write_fasta: WriteFasta, form: str) -> None:
-    rng = np.random.default_rng(2)
-    sequences = {**NASTY, "long": oracle.random_letters(rng, 300_000)}
-    plain = write_fasta(sequences)
-    text = plain.read_bytes()
-    path = tmp_path / "genome.fa.gz"
-    if form == "bgzip":
-        pysam.tabix_compress(str(plain), str(path))
-    elif form == "mixed":
-        first, second = tmp_path / "first", tmp_path / "first.gz"
-        first.write_bytes(text[:200_000])
-        pysam.tabix_compress(str(first), str(second))
-        path.write_bytes(second.read_bytes() + gzip.compress(text[200_000:]))
-    elif form == "members":
-        path.write_bytes(b"".join(gzip.compress(text[i : i + 777]) for i in range(0, len(text), 777)))
-    else:
-        path.write_bytes(gzip.compress(text) + (b"\0" * 512 if form == "padded" else b""))
-    for threads in (1, 3):
-        for entry in Path(os.environ["DNAFAST_CACHE"]).iterdir():
-            entry.unlink()
-        check_letters(dnafast.Genome(path, threads=threads), sequences)
-
-
 @given(
     text=st.lists(st.sampled_from(["ACGT", "acgt", "N", "nNr", "\n", "\r\n", "\n>a b\n", "\n>c\n"]), max_size=40),
     cuts=st.lists(st.integers(0, 200), max_size=8),
@@ -90,6 +63,29 @@ def test_text_cut_anywhere_reads_the_same(tmp_path: Path, text: list[str], cuts:
         except FormatError as error:
             results.append((-1, str(error).encode()))
     assert results[0] == results[1] == results[2]
+
+
+@given(st.binary(max_size=80) | st.text(">abACGTn- \t\r\n\0é", max_size=80).map(str.encode), st.integers(1, 90))
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_give_a_genome_or_one_sentence(tmp_path: Path, data: bytes, cut: int) -> None:
+    target = tmp_path / "genome.2bit"
+    target.unlink(missing_ok=True)
+    converter = _core.FastaConverter("source.fa", target, 2)
+    try:
+        converter.feed(data[:cut])
+        converter.feed(memoryview(data)[cut:])
+        converter.finish()
+    except FormatError as error:
+        message = str(error)
+    else:
+        genome = dnafast.Genome(target)
+        assert sum(genome.contigs.values()) <= len(data)
+        headers = [line[1:] for line in data.split(b"\n") if line.startswith(b">")]
+        names = [re.split(rb"[ \t\r]", header)[0] for header in headers]
+        assert list(genome.contigs) == [name.decode("utf-8", "surrogateescape") for name in names]
+        message = "source.fa"
+    assert "source.fa" in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize("width", [60, 61, 5_000_000, 10**9])
@@ -124,6 +120,7 @@ def check_letters_quickly(genome: dnafast.Genome, sequences: dict[str, str]) -> 
         (b">a\nAC GT\n", "genome.fa, line 2: the byte 0x20 is no nucleotide letter"),
         (b">a\nAC\xc3\xa9T\n", "genome.fa, line 2: the byte 0xC3 is no nucleotide letter"),
         (b">a\nAC>T\n", "genome.fa, line 2: '>' is no nucleotide letter"),
+        (b">a\nAC\n>b\0c\nAC\n", "genome.fa, line 3: a zero byte in the name of a contig"),
         (b">" + b"x" * 256 + b"\nAC\n", "genome.fa, line 1: a contig name of 256 bytes"),
         (b">a\rACGT\r>b\rGG\r", "genome.fa, line 1: a carriage return within the line"),
     ],
@@ -148,43 +145,6 @@ def test_line_of_a_bad_letter_far_into_a_file(write_fasta: WriteFasta) -> None:
             dnafast.Genome(path, threads=threads)
 
 
-@pytest.mark.parametrize("form", ["gzip", "bgzip"])
-@pytest.mark.parametrize("kept", [3, 11, 17, 30, 1000, 30_000, -1, -8, -28, -29])
-def test_truncated_gzip(tmp_path: Path, cache_folder: Path, write_fasta: WriteFasta, form: str, kept: int) -> None:
-    plain = write_fasta({"a": oracle.random_letters(np.random.default_rng(1), 200_000)})
-    path = tmp_path / "genome.fa.gz"
-    if form == "bgzip":
-        pysam.tabix_compress(str(plain), str(path))
-    else:
-        path.write_bytes(gzip.compress(plain.read_bytes()))
-    path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(FormatError, match=r"genome.fa.gz: the compressed file ends too early; it is truncated"):
-        dnafast.Genome(path)
-    assert not list(cache_folder.iterdir())
-
-
-@pytest.mark.parametrize("form", ["gzip", "bgzip"])
-def test_damaged_gzip(tmp_path: Path, write_fasta: WriteFasta, form: str) -> None:
-    plain = write_fasta({"a": oracle.random_letters(np.random.default_rng(1), 200_000)})
-    path = tmp_path / "genome.fa.gz"
-    if form == "bgzip":
-        pysam.tabix_compress(str(plain), str(path))
-    else:
-        path.write_bytes(gzip.compress(plain.read_bytes()))
-    data = bytearray(path.read_bytes())
-    data[20_000:20_010] = bytes(10)
-    path.write_bytes(data)
-    with pytest.raises(FormatError, match=r"genome.fa.gz: the compressed data is damaged \("):
-        dnafast.Genome(path)
-
-
-def test_garbage_after_gzip(tmp_path: Path) -> None:
-    path = tmp_path / "genome.fa.gz"
-    path.write_bytes(gzip.compress(b">a\nACGT\n") + b"more")
-    with pytest.raises(FormatError, match=r"damaged|truncated"):
-        dnafast.Genome(path)
-
-
 @pytest.mark.parametrize(("start", "name"), [(b"BZh91", "bzip2"), (b"\xfd7zXZ\x00", "xz"), (b"PK\x03\x04", "zip")])
 def test_other_compressions(tmp_path: Path, start: bytes, name: str) -> None:
     path = tmp_path / "genome.fa"
@@ -200,111 +160,28 @@ def test_no_file(tmp_path: Path) -> None:
         dnafast.Genome(tmp_path)
 
 
-def test_cache_is_used(write_fasta: WriteFasta, cache_folder: Path) -> None:
-    path = write_fasta(NASTY)
-    first = dnafast.Genome(path)
-    entries = {entry: entry.stat().st_mtime_ns for entry in cache_folder.iterdir()}
-    assert sorted(entry.suffix for entry in entries) == [".2bit", ".json"]
-    second = dnafast.Genome(path)
-    assert {entry: entry.stat().st_mtime_ns for entry in cache_folder.iterdir()} == entries
-    assert second.report == first.report
-    check_letters(second, NASTY)
-    record = json.loads(next(cache_folder.glob("*.json")).read_text())
-    assert record["iupac_as_n"] == first.report["iupac_as_n"]
-
-
-def test_a_changed_file_is_converted_anew(write_fasta: WriteFasta, cache_folder: Path) -> None:
-    path = write_fasta({"a": "ACGT"})
-    old = dnafast.Genome(path)
-    (twobit,) = cache_folder.glob("*.2bit")
-    family = ".".join(twobit.name.split(".")[:-2])
-    left_behind, in_progress = cache_folder / f"{family}.0.tmp", cache_folder / f"{family}.1.tmp"
-    for temporary in (left_behind, in_progress):
-        temporary.write_text("")
-    os.utime(left_behind, ns=(1, 1))
-    write_fasta({"a": "TTTT"})
-    os.utime(path, ns=(1, 1))
-    assert dnafast.Genome(path).fetch("a", 0, 4) == "TTTT"
-    assert old.fetch("a", 0, 4) == "ACGT", "what is open stays as it was"
-    assert in_progress.exists()
-    assert len(list(cache_folder.iterdir())) == 3, "the outdated entry is gone"
-
-
-def test_files_of_one_name_in_two_folders(tmp_path: Path) -> None:
-    for folder, letters in (("x", "ACGT"), ("y", "GGGG")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "genome.fa").write_text(f">a\n{letters}\n")
-        os.utime(tmp_path / folder / "genome.fa", ns=(5, 5))
-    assert dnafast.Genome(tmp_path / "x" / "genome.fa").fetch("a", 0, 4) == "ACGT"
-    assert dnafast.Genome(tmp_path / "y" / "genome.fa").fetch("a", 0, 4) == "GGGG"
-    assert dnafast.Genome(tmp_path / "x" / "genome.fa").fetch("a", 0, 4) == "ACGT"
-
-
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "no_json", "no_twobit", "bad_json", "old_format"])
-def test_an_unsound_entry_is_made_anew(write_fasta: WriteFasta, cache_folder: Path, damage: str) -> None:
-    path = write_fasta(NASTY)
-    dnafast.Genome(path)
-    (twobit,) = cache_folder.glob("*.2bit")
-    (sidecar,) = cache_folder.glob("*.json")
-    if damage == "truncated":
-        twobit.write_bytes(twobit.read_bytes()[:-1])
-    elif damage == "flipped":
-        twobit.write_bytes(bytes([twobit.read_bytes()[0] ^ 1]) + twobit.read_bytes()[1:])
-    elif damage == "empty":
-        twobit.write_bytes(b"")
-    elif damage == "no_json":
-        sidecar.unlink()
-    elif damage == "no_twobit":
-        twobit.unlink()
-    elif damage == "bad_json":
-        sidecar.write_text(sidecar.read_text()[:20])
-    else:
-        record = json.loads(sidecar.read_text())
-        record["origin"]["format"] = 0
-        sidecar.write_text(json.dumps(record))
-    check_letters(dnafast.Genome(path), NASTY)
-    assert len(list(cache_folder.iterdir())) == 2
-
-
-def test_cache_that_cannot_be_written(tmp_path: Path, write_fasta: WriteFasta, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    monkeypatch.setenv("DNAFAST_CACHE", str(blocked / "cache"))
-    with pytest.raises(OSError, match=r"into the cache folder '.*file/cache'.*set DNAFAST_CACHE to"):
-        dnafast.Genome(write_fasta(NASTY))
-
-
-def test_default_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dnafast.genome import cache_folder
-
-    monkeypatch.delenv("DNAFAST_CACHE")
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "dnafast"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / ".cache" / "dnafast"
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert cache_folder() == tmp_path / "Library" / "Caches" / "dnafast"
-
-
-def test_processes_that_convert_at_once(write_fasta: WriteFasta, cache_folder: Path) -> None:
-    path = write_fasta({"a": "ACGTTGCA" * 400_000})
-    code = f"import dnafast; g = dnafast.Genome({str(path)!r}); assert g.fetch('a', 8, 16) == 'ACGTTGCA'"
-    processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
-    assert [process.wait() for process in processes] == [0, 0, 0]
-    assert sorted(entry.suffix for entry in cache_folder.iterdir()) == [".2bit", ".json"]
-
-
-def test_reopening_is_fast(write_fasta: WriteFasta) -> None:
-    path = write_fasta({f"contig{i}": "ACGTn" * 20 + "acgtC" * 2000 for i in range(500)})
-    dnafast.Genome(path)
-    seconds = []
-    for _ in range(9):
-        begin = time.perf_counter()
-        dnafast.Genome(path)
-        seconds.append(time.perf_counter() - begin)
-    assert min(seconds) < 0.01
+def test_very_many_contigs(write_fasta: WriteFasta, cache_folder: Path) -> None:
+    rng = np.random.default_rng(12)
+    letters = oracle.patchy_letters(rng, 5000)
+    starts, sizes = rng.integers(0, 4900, 100_000), rng.integers(0, 60, 100_000)
+    sequences = {f"scaffold_{i}": letters[s : s + n] for i, (s, n) in enumerate(zip(starts, sizes, strict=True))}
+    path = write_fasta(sequences)
+    genome = dnafast.Genome(path)
+    again = dnafast.Genome(path)
+    assert dict(genome.contigs) == dict(again.contigs) == {name: len(text) for name, text in sequences.items()}
+    chosen = rng.integers(0, 100_000, 1000)
+    names = list(sequences)
+    rows = [(int(i), int(rng.integers(-5, 50)), int(rng.choice([-1, 1]))) for i in chosen]
+    windows = oracle.window_table(names, rows, 20)
+    expected = [oracle.base_codes(oracle.window_letters(sequences, names[i], s, 20, d)) for i, s, d in rows]
+    for opened in (genome, again):
+        np.testing.assert_array_equal(opened.encode(windows, dnafast.BaseCodes()), expected)
+    twobit = py2bit.open(str(next(cache_folder.glob("*.2bit"))))
+    assert twobit.chroms() == dict(genome.contigs)
+    twobit.close()
+    regions = dnafast.Regions.from_arrays(names, np.arange(100_000), np.zeros(100_000), sizes)
+    cut = dnafast.windows(regions, length=10, genome=genome, at="centre", max_n=1.0)
+    assert cut.flow["used"] == len(cut) == (sizes >= 10).sum()
 
 
 def test_pickle_opens_the_file_again(write_fasta: WriteFasta) -> None:

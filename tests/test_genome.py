@@ -154,6 +154,51 @@ def test_fetch() -> None:
         genome.fetch("x", 2, 1)
     with pytest.raises(ValueError, match="no contig 'y'; it has x"):
         genome.fetch("y", 0, 1)
+    for start, end in ((0, 2**62), (-(2**62), 0), (0, 2**80)):
+        with pytest.raises(ValueError, match=f"start={start} and end={end} must lie between"):
+            genome.fetch("x", start, end)
+
+
+def test_numbers_that_are_no_contig_are_told_not_followed() -> None:
+    native = dnafast.Genome.from_sequences(["ACGT"])._native
+    for read in (native.unknown_blocks, native.masked_blocks, lambda contig: native.fetch(contig, 0, 3)):
+        with pytest.raises(IndexError, match="contig 1 is none"):
+            read(1)
+    with pytest.raises(ValueError, match="length must not be negative"):
+        native.fetch(0, 0, -1)
+
+
+@pytest.mark.parametrize("length", [0, -1, -(2**40)])
+def test_windows_without_bases(length: int) -> None:
+    genome = dnafast.Genome.from_sequences(["ACGT"])
+    windows = oracle.window_table(["0"], [(0, 0, 1)], length)
+    for encoding in (dnafast.BaseCodes(), dnafast.OneHot(), dnafast.Kmers(3), dnafast.KmerCounts(3)):
+        with pytest.raises(ValueError, match=rf"length={length} must be at least [13]"):
+            genome.encode(windows, encoding)
+    with pytest.raises(ValueError, match="length"):
+        dnafast.Windows.from_arrays(("0",), [0], [0], length)
+
+
+def test_windows_longer_than_the_contig() -> None:
+    genome = dnafast.Genome.from_sequences(["ACGT"])
+    windows = oracle.window_table(["0"], [(0, -3, 1), (0, 0, -1)], 10)
+    assert genome.encode(windows, dnafast.BaseCodes()).tolist() == [
+        [4, 4, 4, 0, 1, 2, 3, 4, 4, 4],
+        [4, 4, 4, 4, 4, 4, 0, 1, 2, 3],
+    ]
+    assert genome.composition(windows).tolist() == [[2, 6, 0]] * 2
+    (kmers,) = genome.encode(oracle.window_table(["0"], [(0, -3, 1)], 10), dnafast.Kmers(4))
+    assert kmers.tolist() == [256, 256, 256, 27, 256, 256, 256]
+
+
+def test_columns_between_the_multiples_of_their_elements() -> None:
+    genome = dnafast.Genome.from_sequences(["ACGTACGT"])
+    windows = oracle.window_table(["0"], [(0, 2, 1), (0, 3, 1)], 3)
+    memory = np.zeros(17, np.uint8)
+    start = memory[1:].view(np.int64)
+    start[:] = [2, 3]
+    assert not start.flags.aligned
+    assert genome.encode(windows._replace(start=start), dnafast.BaseCodes()).tolist() == [[2, 3, 0], [3, 0, 1]]
 
 
 def test_no_windows() -> None:

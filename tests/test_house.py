@@ -26,7 +26,7 @@ def test_every_public_name_loads_twice_and_is_the_same():
 
 
 def test_public_functions_are_not_shadowed_by_their_modules():
-    for name in ("windows", "tiles", "split", "label", "encode", "sample_negatives", "read_bed"):
+    for name in ("windows", "tiles", "split", "label", "shuffle", "encode", "sample_negatives", "read_bed"):
         assert callable(getattr(dnafast, name)), name
         assert callable(getattr(dnafast, name)), name
 

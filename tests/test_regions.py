@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas
+import pysam
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,6 +75,43 @@ def test_compression_line_ends_and_lines_to_skip(tmp_path, newline, compression)
     assert regions.contigs == ("track1", "b", "c")
     assert regions.start.tolist() == [1, 3, 5]
     assert regions.end.tolist() == [2, 7, 9]
+
+
+TEXTS = {
+    "BED12": "chr1 100 200 one 5 + 110 190 255,0,0 2 10,20 0,80\nchr2 5 15 two 6 - 5 15 0 1 10 0",
+    "narrowPeak": "chr1 100 200 peak_1 866 . 1.5 2.25 0.5 70\nchr2 5 15 . . - 3 -1 -1 -1",
+    "broadPeak": "chr1 100 200 b 7 . 1.5 2.5 -1\nchr2 5 15 . 0 + 3 2 1.5",
+    "hotspot": "chr1 100 200 14.5 8 0 id 1 2 3 4 5 6\nchr2 5 15 15 7 0 id 1 2 3 4 5 6",
+}
+FORMATS = {name: [line.split() for line in text.splitlines()] for name, text in TEXTS.items()}
+FORMATS.update({f"BED{n}": [row[:n] for row in FORMATS["BED12"]] for n in range(3, 12)})
+
+
+@pytest.mark.parametrize("compression", ["plain", "gzip", "bgzip"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_in_every_wrapping(tmp_path, form, newline, compression):
+    rows = FORMATS[form]
+    path = tmp_path / "regions"
+    path.write_bytes(newline.join(["#gz", *("\t".join(row) for row in rows)]).encode())
+    if compression == "gzip":
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    elif compression == "bgzip":
+        pysam.tabix_compress(str(path), str(tmp_path / "packed"))
+        path = tmp_path / "packed"
+    regions = read_bed(path, columns=3 if form == "hotspot" else "auto")
+    assert [regions.contigs[i] for i in regions.contig] == ["chr1", "chr2"]
+    assert (regions.start.tolist(), regions.end.tolist()) == ([100, 5], [200, 15])
+    width = 3 if form == "hotspot" else len(rows[0])
+    empty = ["", ""]
+    assert regions.name.tolist() == (empty if width < 4 else [row[3].removeprefix(".") for row in rows])
+    expected_score = [np.nan, np.nan] if width < 5 else [float(row[4].replace(".", "nan")) for row in rows]
+    np.testing.assert_array_equal(regions.score, expected_score)
+    strands = {"+": 1, "-": -1, ".": 0}
+    assert regions.strand.tolist() == ([0, 0] if width < 6 else [strands[row[5]] for row in rows])
+    peaks = form.endswith("Peak")
+    np.testing.assert_array_equal(regions.signal, [1.5, 3] if peaks else [np.nan, np.nan])
+    assert regions.summit.tolist() == ([170, -1] if form == "narrowPeak" else [-1, -1])
 
 
 def test_columns_reads_only_so_many(tmp_path):
@@ -143,8 +181,8 @@ def test_unreadable_files(tmp_path):
         (b"", "is empty"),
         (gzip.compress(b"\n \n"), "is empty"),
         (b"# only\ntrack x\n", "holds no region"),
-        (whole[:-20], "is truncated"),
-        (b"\x1f\x8b" + b"x" * 30, "broken gzip data"),
+        (whole[:-20], "it is truncated"),
+        (b"\x1f\x8b" + b"x" * 30, "compressed data is damaged"),
         (b"chr1\t1\t\x00", "binary file"),
         (b"chr1\t1\t2\nchr\xff\t1\t2\n", "line 2: byte 0xff is no UTF-8"),
     ]:

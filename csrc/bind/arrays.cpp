@@ -8,12 +8,14 @@ namespace {
 
 bool is_contiguous(const py::array& array) { return (array.flags() & py::array::c_style) != 0; }
 
+bool is_aligned(const py::array& array) { return (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0; }
+
 }  // namespace
 
 void require(const py::array& array, const char* name, const py::dtype& dtype) {
   if (array.dtype().is(dtype) || array.dtype().equal(dtype)) {
-    if (is_contiguous(array)) return;
-    throw py::type_error(std::string(name) + " must be a C-contiguous array");
+    if (is_contiguous(array) && is_aligned(array)) return;
+    throw py::type_error(std::string(name) + " must be a C-contiguous, aligned array");
   }
   throw py::type_error(std::string(name) + " must be an array of " + std::string(py::str(dtype)) + ", not " +
                        std::string(py::str(array.dtype())));
@@ -44,6 +46,7 @@ SparseRows view_sparse_rows(const py::tuple& columns) {
 void* writable_bytes(py::array& array, const char* name, std::size_t size) {
   if (!array.writeable()) throw py::value_error(std::string(name) + " must be writable");
   if (!is_contiguous(array)) throw py::value_error(std::string(name) + " must be C-contiguous");
+  if (!is_aligned(array)) throw py::value_error(std::string(name) + " must be aligned to the size of its elements");
   if (static_cast<std::size_t>(array.nbytes()) != size) {
     throw py::value_error(std::string(name) + " has " + std::to_string(array.nbytes()) + " bytes, " +
                           std::to_string(size) + " are needed");

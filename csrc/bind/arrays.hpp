@@ -29,8 +29,8 @@ WindowColumns view_windows(const pybind11::array& contig, const pybind11::array&
 // Labels that are not 0: a tuple of indptr, indices, data and the number of tasks, which live as long as the tuple.
 SparseRows view_sparse_rows(const pybind11::tuple& columns);
 
-// The memory of an output of exactly this many bytes. Raises ValueError where it is not writable, not C-contiguous or
-// of another size; its type and shape are the caller's to check.
+// The memory of an output of exactly this many bytes. Raises ValueError where it is not writable, not C-contiguous, not
+// aligned or of another size; its type and shape are the caller's to check.
 void* writable_bytes(pybind11::array& array, const char* name, std::size_t size);
 
 }  // namespace dnafast::bind

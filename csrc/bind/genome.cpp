@@ -2,7 +2,9 @@
 
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +29,12 @@ py::str name_to_python(const std::string& name) {
   PyObject* text = PyUnicode_DecodeUTF8(name.data(), static_cast<Py_ssize_t>(name.size()), "surrogateescape");
   if (text == nullptr) throw py::error_already_set();
   return py::reinterpret_steal<py::str>(text);
+}
+
+// Contigs are named above this; a number out of range is a slip of ours, told rather than followed.
+std::size_t checked(const Genome& genome, std::size_t contig) {
+  if (contig >= genome.contigs().size()) throw py::index_error("contig " + std::to_string(contig) + " is none");
+  return contig;
 }
 
 py::list contig_list(const Genome& genome) {
@@ -107,14 +115,19 @@ py::array_t<std::uint32_t> composition(const Genome& genome, const py::array& co
 
 void register_genome(py::module_& m) {
   py::class_<Genome, std::shared_ptr<Genome>>(m, "Genome", "The contigs of a genome, in memory or mapped from a file.")
-      .def_static("open_twobit", &open_twobit, py::arg("path"), py::call_guard<py::gil_scoped_release>())
+      .def_static(
+          "open_twobit", [](const std::filesystem::path& path) { return open_twobit(path.string()); }, py::arg("path"),
+          py::call_guard<py::gil_scoped_release>())
       .def("contigs", &contig_list, "Names and lengths, in order.")
       .def(
           "unknown_blocks",
-          [](const Genome& self, std::size_t contig) { return interval_array(self.contigs()[contig].unknown); },
+          [](const Genome& self, std::size_t contig) {
+            return interval_array(self.contigs()[checked(self, contig)].unknown);
+          },
           py::arg("contig"))
       .def(
-          "masked_blocks", [](const Genome& self, std::size_t contig) { return interval_array(self.masked(contig)); },
+          "masked_blocks",
+          [](const Genome& self, std::size_t contig) { return interval_array(self.masked(checked(self, contig))); },
           py::arg("contig"))
       .def(
           "copy_packed",
@@ -126,22 +139,34 @@ void register_genome(py::module_& m) {
           },
           py::arg("first"), py::arg("out"),
           "Fill out with packed bases from byte `first` on, as .2bit stores them; each contig begins a byte.")
-      .def("fetch", &fetch, py::arg("contig"), py::arg("start"), py::arg("length"));
+      .def(
+          "fetch",
+          [](const Genome& self, std::size_t contig, std::int64_t start, std::int64_t length) {
+            if (length < 0) throw py::value_error("length must not be negative");
+            return fetch(self, checked(self, contig), start, length);
+          },
+          py::arg("contig"), py::arg("start"), py::arg("length"));
   m.def("composition", &composition, py::arg("genome"), py::arg("contig"), py::arg("start"), py::arg("strand"),
         py::arg("length"), py::arg("threads"), "G and C, unknown and masked bases of each window.");
   py::class_<FastaConverter>(m, "FastaConverter", "Turns FASTA text into a .2bit file.")
-      .def(py::init<std::string, std::string, int, std::uint64_t>(), py::arg("source"), py::arg("target"),
-           py::arg("threads"), py::arg("offset_limit") = std::uint64_t{UINT32_MAX})
+      .def(py::init([](const std::filesystem::path& source, const std::filesystem::path& target, int threads,
+                       std::uint64_t offset_limit) {
+             return std::make_unique<FastaConverter>(source.string(), target.string(), threads, offset_limit);
+           }),
+           py::arg("source"), py::arg("target"), py::arg("threads"),
+           py::arg("offset_limit") = std::uint64_t{UINT32_MAX})
       .def(
           "feed",
-          [](FastaConverter& self, const py::bytes& text) {
-            const std::string_view letters = text;
+          [](FastaConverter& self, const py::buffer& text) {
+            const py::buffer_info info = text.request();
+            if (info.itemsize != 1 || info.ndim != 1 || (info.size > 1 && info.strides[0] != 1)) {
+              throw py::type_error("text must be contiguous bytes");
+            }
+            const std::string_view letters(static_cast<const char*>(info.ptr), static_cast<std::size_t>(info.size));
             const py::gil_scoped_release unlocked;
             self.feed(letters);
           },
           py::arg("text"), "Take the next stretch of text, cut anywhere.")
-      .def("feed_file", &FastaConverter::feed_file, py::call_guard<py::gil_scoped_release>(),
-           "Read the whole source, uncompressed.")
       .def("finish", &FastaConverter::finish, py::call_guard<py::gil_scoped_release>(),
            "Write what is left; the number of IUPAC letters taken as N.");
   m.def(

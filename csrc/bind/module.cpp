@@ -12,5 +12,6 @@ PYBIND11_MODULE(_core, m) {
   dnafast::bind::register_encoding(m);
   dnafast::bind::register_labelling(m);
   dnafast::bind::register_negatives(m);
+  dnafast::bind::register_shuffling(m);
   dnafast::bind::register_loader(m);
 }

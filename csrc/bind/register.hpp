@@ -9,6 +9,7 @@ void register_genome(pybind11::module_& m);
 void register_encoding(pybind11::module_& m);
 void register_labelling(pybind11::module_& m);
 void register_negatives(pybind11::module_& m);
+void register_shuffling(pybind11::module_& m);
 void register_loader(pybind11::module_& m);
 
 }  // namespace dnafast::bind

@@ -5,8 +5,8 @@
 
 namespace dnafast {
 
-// Instruction sets that can be told apart, best last. The loops of the data path run no faster with avx512 than with
-// avx2 (the memory is their limit), so avx512 runs those of avx2; the operators have a build for each.
+// Instruction sets that can be told apart, best last. Most loops of the data path run no faster with avx512 than with
+// avx2 (the memory is their limit), so only unpacking has one for it; the operators have a build for each.
 enum class InstructionSet : std::uint8_t { baseline, avx2, avx512 };
 
 // The one in use: the best of this processor, or the one that DNAFAST_ISA names, read once. Throws

@@ -59,4 +59,9 @@ void encode_windows(const Genome& genome, const WindowColumns& windows, std::int
 void encode_letters(const std::uint8_t* letters, std::size_t count, std::int64_t length, const Encoding& encoding,
                     void* out, int threads);
 
+// What is not A C G T in either case becomes unknown_code.
+void letters_to_codes(const std::uint8_t* letters, std::size_t count, std::uint8_t* codes);
+// The letters A C G T N, in place.
+void codes_to_letters(std::span<std::uint8_t> codes);
+
 }  // namespace dnafast

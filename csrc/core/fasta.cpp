@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "core/error.hpp"
-#include "core/mapping.hpp"
 #include "core/parallel.hpp"
 
 namespace dnafast {
@@ -89,6 +88,10 @@ FastaPiece parse_fasta(std::string_view text, bool at_line_start) {
                                                          " bytes; .2bit holds at most 255"};
           return false;
         }
+        if (name.find('\0') != std::string_view::npos) {
+          piece.error = {line_number, "a zero byte in the name of a contig, which .2bit cannot hold"};
+          return false;
+        }
         piece.records.push_back({std::string(name), line_number, {}});
       } else {
         const std::string_view letters = trim_end(line);
@@ -129,15 +132,10 @@ void FastaConverter::feed(std::string_view text) {
   convert(text);
 }
 
-void FastaConverter::feed_file() {
-  const Mapping mapping(source_);
-  mapping.expect_sequential_reading();
-  const auto bytes = mapping.bytes();
-  convert({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-}
-
 std::uint64_t FastaConverter::finish() {
   if (!rest_.empty()) convert(std::exchange(rest_, {}));
+  append_parsed();
+  parsed_.clear();
   if (!in_contig_) throw FormatError(source_, 0, "the file is empty; a FASTA file begins with '>' and a name");
   end_contig();
   writer_.finish();
@@ -176,22 +174,25 @@ void FastaConverter::convert(std::string_view text) {
   if (text.empty()) return;
   const std::vector<Span> spans = cut(text);
   const std::size_t wave_size = threads_ == 1 ? 1 : 4 * static_cast<std::size_t>(threads_);
-  std::vector<FastaPiece> parsed;
-  for (std::size_t first = 0; first < spans.size() || !parsed.empty(); first += wave_size) {
-    const std::size_t count = first < spans.size() ? std::min(wave_size, spans.size() - first) : 0;
+  for (std::size_t first = 0; first < spans.size(); first += wave_size) {
+    const std::size_t count = std::min(wave_size, spans.size() - first);
     std::vector<FastaPiece> next(count);
     parallel_for(1 + count, 1, threads_, [&](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i) {
         if (i == 0) {
-          for (const FastaPiece& piece : parsed) append(piece);
+          append_parsed();
         } else {
           next[i - 1] = parse_fasta(spans[first + i - 1].text, spans[first + i - 1].at_line_start);
         }
       }
     });
-    parsed = std::move(next);
+    parsed_ = std::move(next);
   }
   at_line_start_ = text.back() == '\n';
+}
+
+void FastaConverter::append_parsed() {
+  for (const FastaPiece& piece : parsed_) append(piece);
 }
 
 void FastaConverter::append(const FastaPiece& piece) {

@@ -39,10 +39,9 @@ class FastaConverter {
   // source names the FASTA in messages; the target must not exist.
   FastaConverter(std::string source, std::string target, int threads, std::uint64_t offset_limit);
 
-  // Takes the next stretch of text, cut anywhere. Throws FormatError or std::system_error; then the object is spent.
+  // Takes the next stretch of text, cut anywhere, which is not needed after the call. What is wrong with it may show in
+  // a later call only. Throws FormatError or std::system_error; then the object is spent.
   void feed(std::string_view text);
-  // Reads the whole source from disk, uncompressed.
-  void feed_file();
   // Writes what is left. Returns the number of IUPAC letters taken as N.
   std::uint64_t finish();
 
@@ -53,6 +52,7 @@ class FastaConverter {
   };
   std::vector<Span> cut(std::string_view text) const;
   void convert(std::string_view text);
+  void append_parsed();
   void append(const FastaPiece& piece);
   void begin_contig(const std::string& name, std::uint64_t line);
   void end_contig();
@@ -60,7 +60,8 @@ class FastaConverter {
   std::string source_;
   int threads_;
   TwoBitWriter writer_;
-  std::string rest_;  // the beginning of a line that may turn out a header
+  std::string rest_;                // the beginning of a line that may turn out a header
+  std::vector<FastaPiece> parsed_;  // still to be appended
   bool at_line_start_ = true;
   std::uint64_t lines_ = 0;
   bool in_contig_ = false;

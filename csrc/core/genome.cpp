@@ -37,10 +37,9 @@ void visit_blocks(std::span<const Interval> blocks, std::int64_t start, std::int
 
 }  // namespace
 
-Genome::Genome(std::vector<Contig> contigs, std::shared_ptr<const void> storage, MaskReader read_masked)
+Genome::Genome(std::vector<Contig> contigs, std::unique_ptr<Storage> storage)
     : contigs_(std::move(contigs)),
       storage_(std::move(storage)),
-      read_masked_(std::move(read_masked)),
       masked_read_(std::make_unique<std::atomic<bool>[]>(contigs_.size())),
       masked_(contigs_.size()) {}
 
@@ -48,7 +47,8 @@ std::span<const Interval> Genome::masked(std::size_t contig) const {
   if (!masked_read_[contig].load(std::memory_order_acquire)) {
     const std::lock_guard lock(reading_masked_);
     if (!masked_read_[contig].load(std::memory_order_relaxed)) {
-      masked_[contig] = read_masked_(contig, contigs_[contig]);
+      storage_->check();
+      masked_[contig] = storage_->read_masked(contig, contigs_[contig]);
       masked_read_[contig].store(true, std::memory_order_release);
     }
   }
@@ -89,6 +89,7 @@ void prefetch(const Contig& contig, std::int64_t start, std::int64_t length) {
 }
 
 void copy_packed(const Genome& genome, std::uint64_t first, std::span<std::uint8_t> out) {
+  genome.check();
   for (const Contig& contig : genome.contigs()) {
     if (out.empty()) return;
     const std::uint64_t size = (std::uint64_t{contig.length} + 3) / 4;
@@ -141,6 +142,7 @@ void check_windows(const Genome& genome, const WindowColumns& windows) {
 
 void compose_windows(const Genome& genome, const WindowColumns& windows, std::int64_t length,
                      std::span<Composition> result, int threads) {
+  genome.check();
   // Measured: one to two microseconds a window, most of it waiting for memory; a thread wakes in 20.
   parallel_for(windows.contig.size(), 64, threads, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
@@ -150,6 +152,7 @@ void compose_windows(const Genome& genome, const WindowColumns& windows, std::in
 }
 
 std::string fetch(const Genome& genome, std::size_t contig_index, std::int64_t start, std::int64_t length) {
+  genome.check();
   const Contig& contig = genome.contigs()[contig_index];
   std::string letters(static_cast<std::size_t>(length), '\0');
   decode(contig, start, length, false, reinterpret_cast<std::uint8_t*>(letters.data()));
@@ -164,10 +167,12 @@ std::string fetch(const Genome& genome, std::size_t contig_index, std::int64_t s
 }
 
 PackedGenome pack_sequences(std::vector<std::string> names, std::span<const std::string_view> sequences, int threads) {
-  struct Storage {
+  struct Storage : Genome::Storage {
+    void check() const override {}
+    std::vector<Interval> read_masked(std::size_t i, const Contig&) override { return std::move(runs[i].masked); }
     std::vector<PackedRun> runs;
   };
-  auto storage = std::make_shared<Storage>();
+  auto storage = std::make_unique<Storage>();
   storage->runs.resize(sequences.size());
   parallel_for(sequences.size(), 256, threads, [&](std::size_t begin, std::size_t end) {
     Packer packer;
@@ -191,8 +196,7 @@ PackedGenome pack_sequences(std::vector<std::string> names, std::span<const std:
     contigs[i] = {std::move(names[i]), static_cast<std::uint32_t>(run.length), run.packed.data(), run.unknown};
     result.iupac += run.iupac;
   }
-  auto read_masked = [runs = storage.get()](std::size_t i, const Contig&) { return std::move(runs->runs[i].masked); };
-  result.genome = std::make_shared<Genome>(std::move(contigs), std::move(storage), std::move(read_masked));
+  result.genome = std::make_shared<Genome>(std::move(contigs), std::move(storage));
   return result;
 }
 

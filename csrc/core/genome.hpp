@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -40,12 +39,23 @@ struct Composition {
 // The contigs of a genome, in memory or mapped from a .2bit file. Never changes: any number of threads may read it.
 class Genome {
  public:
-  using MaskReader = std::function<std::vector<Interval>(std::size_t index, const Contig& contig)>;
+  // What the contigs point into.
+  class Storage {
+   public:
+    virtual ~Storage() = default;
+    // Throws FormatError where it can no longer be read.
+    virtual void check() const = 0;
+    // Called at most once for a contig.
+    virtual std::vector<Interval> read_masked(std::size_t index, const Contig& contig) = 0;
+  };
 
-  // storage keeps alive what the contigs point into; read_masked is called at most once for a contig.
-  Genome(std::vector<Contig> contigs, std::shared_ptr<const void> storage, MaskReader read_masked);
+  Genome(std::vector<Contig> contigs, std::unique_ptr<Storage> storage);
 
   std::span<const Contig> contigs() const { return contigs_; }
+
+  // Throws FormatError where the file behind the genome was cut short. Whoever reads bases calls this first, once for
+  // many windows; it costs a fraction of a microsecond.
+  void check() const { storage_->check(); }
 
   // Soft-masked blocks, ascending. Read on first use: a human genome has five million, and most work needs none.
   // Throws FormatError.
@@ -53,8 +63,7 @@ class Genome {
 
  private:
   std::vector<Contig> contigs_;
-  std::shared_ptr<const void> storage_;
-  MaskReader read_masked_;
+  std::unique_ptr<Storage> storage_;
   // Not std::call_once: where the reading throws, some C++ runtimes never come back from the next call.
   mutable std::mutex reading_masked_;
   std::unique_ptr<std::atomic<bool>[]> masked_read_;

@@ -7,6 +7,7 @@
 
 #include "core/cpu.hpp"
 #include "core/genome.hpp"
+#include "core/simd/unpack.hpp"
 
 // Inlined into a wrapper for each instruction set, whose vectors it then uses.
 #define DNAFAST_LOOP [[gnu::always_inline]] inline
@@ -127,9 +128,7 @@ DNAFAST_LOOP void one_hot_uint8_last_loop(const std::uint8_t* __restrict codes, 
                                           std::uint8_t* __restrict out) {
   for (std::int64_t i = 0; i < length; ++i) {
     const std::uint32_t code = codes[i];
-    const std::uint32_t row = static_cast<std::uint32_t>(code == 0) | (static_cast<std::uint32_t>(code == 1) << 8) |
-                              (static_cast<std::uint32_t>(code == 2) << 16) |
-                              (static_cast<std::uint32_t>(code == 3) << 24);
+    const std::uint32_t row = code < 4 ? std::uint32_t{1} << (8 * (code & 3)) : 0;
     std::memcpy(out + 4 * i, &row, 4);
   }
 }
@@ -263,7 +262,22 @@ DNAFAST_LOOP void word_ids_loop(const std::uint8_t* codes, std::int64_t count, i
 
 DNAFAST_KERNELS(baseline, )
 #if defined(__x86_64__)
-DNAFAST_KERNELS(avx2, __attribute__((target("avx2,popcnt"))))
+DNAFAST_KERNELS(plain_avx2, __attribute__((target("avx2,popcnt"))))
+
+constexpr Kernels avx2_table = [] {
+  Kernels table = plain_avx2::table;
+  table.unpack = avx2::unpack;
+  table.unpack_reverse_complement = avx2::unpack_reverse_complement;
+  return table;
+}();
+
+// The first processors with AVX-512 cannot permute bytes.
+constexpr Kernels avx512vbmi_table = [] {
+  Kernels table = plain_avx2::table;
+  table.unpack = avx512vbmi::unpack;
+  table.unpack_reverse_complement = avx512vbmi::unpack_reverse_complement;
+  return table;
+}();
 #endif
 
 #undef DNAFAST_KERNELS
@@ -275,8 +289,9 @@ const Kernels& kernels() {
   switch (instruction_set()) {
 #if defined(__x86_64__)
     case InstructionSet::avx2:
+      return avx2_table;
     case InstructionSet::avx512:
-      return avx2::table;
+      return __builtin_cpu_supports("avx512vbmi") ? avx512vbmi_table : avx2_table;
 #endif
     default:
       return baseline::table;

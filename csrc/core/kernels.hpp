@@ -13,10 +13,11 @@ struct LetterBlock {
 inline constexpr unsigned letters_a_block = 64;
 
 // The loops that decide the speed of the data path. Written once, as plain loops that the compiler turns into vectors,
-// and compiled for each instruction set. Measured in cache on one core of an AMD EPYC with GCC 12, AVX2 beats the
-// baseline in reversed unpacking 3.8 times, one-hot float32 and k-mer ids 1.6 times, one-hot uint8 and unpacking 1.2
-// times. AVX-512 added a quarter to k-mer ids and nothing to the rest, and is left out. Stores that bypass the cache
-// lost a fifth or more at every size.
+// and compiled for each instruction set; only unpacking is written out for each (simd/unpack.hpp). Measured in cache on
+// one core of an AMD EPYC with GCC 12, AVX2 beats the baseline in one-hot float32 and k-mer ids 1.6 times, in one-hot
+// uint8 1.2 times. AVX-512 added a quarter to k-mer ids and nothing to one-hot, and is left out: its stores under a
+// mask lose more than half where the output does not fit the cache. So do stores that bypass the cache, a fifth or more
+// at every size.
 struct Kernels {
   // Packs a block of letters as .2bit does, into 16 bytes; what is not A C G T becomes 0.
   LetterBlock (*pack_letters)(const std::uint8_t* letters, std::uint8_t* packed);

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 #include <stdexcept>
+#include <string>
 
 #include "core/random.hpp"
 
@@ -35,7 +36,9 @@ std::int64_t jittered_start(const LoadPlan& plan, std::uint64_t row, std::int64_
   // A window that was cut over the end (edge="pad") does not get further out.
   const std::int64_t lowest = std::min<std::int64_t>(start, 0);
   const std::int64_t highest = std::max(start, contig_length - plan.length);
-  return std::clamp(start + shift, lowest, highest);
+  // Unsigned, so that a start far outside every contig overflows in a defined way.
+  const auto shifted = static_cast<std::int64_t>(static_cast<std::uint64_t>(start) + static_cast<std::uint64_t>(shift));
+  return std::clamp(shifted, lowest, highest);
 }
 
 bool reads_reverse(const LoadPlan& plan, std::uint64_t row) {
@@ -58,12 +61,20 @@ std::size_t x_row_bytes(const LoadPlan& plan) {
 }
 
 void fill_batch(const LoadPlan& plan, const BatchTarget& target, std::size_t begin, std::size_t end, Scratch& scratch) {
+  plan.genome->check();
+  const std::span<const Contig> contigs = plan.genome->contigs();
   const Permutation order(plan.windows.contig.size(), plan.seed, plan.epoch, Purpose::shuffle);
   const std::size_t x_bytes = x_row_bytes(plan);
   for (std::size_t i = begin; i < end; ++i) {
     const std::uint64_t position = target.first + i;
     const std::uint64_t row = plan.shuffle ? order(position) : position;
-    const Contig& contig = plan.genome->contigs()[static_cast<std::size_t>(plan.windows.contig[row])];
+    // Checked when the epoch began, but the table is the caller's, who may have written into it since.
+    const auto number = static_cast<std::size_t>(plan.windows.contig[row]);
+    if (number >= contigs.size()) {
+      throw std::invalid_argument("windows.contig[" + std::to_string(row) +
+                                  "]=" + std::to_string(plan.windows.contig[row]) + " was changed in mid-epoch");
+    }
+    const Contig& contig = contigs[number];
     const std::int64_t start = jittered_start(plan, row, contig.length);
     const bool reverse = reads_reverse(plan, row);
     std::byte* x = target.x + i * x_bytes;

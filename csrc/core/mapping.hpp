@@ -11,16 +11,19 @@ namespace dnafast {
 class Mapping {
  public:
   // Throws std::system_error naming the path.
-  explicit Mapping(const std::string& path);
+  explicit Mapping(std::string path);
   ~Mapping();
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
 
   std::span<const std::uint8_t> bytes() const { return {data_, size_}; }
-  // Tells the system that the file will be read once, from front to back.
-  void expect_sequential_reading() const;
+  // Throws FormatError where the file has become shorter since: reading what is gone would end the process. A file that
+  // is cut between this and the reading still does.
+  void check_size() const;
 
  private:
+  std::string path_;
+  int file_ = -1;
   const std::uint8_t* data_ = nullptr;
   std::size_t size_ = 0;
 };

@@ -310,6 +310,7 @@ class Sampler {
 }  // namespace
 
 NegativeSample sample_negatives(const Genome& genome, const NegativeRequest& request) {
+  genome.check();
   return Sampler(genome, request).run();
 }
 

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 namespace dnafast {
 
@@ -18,10 +19,18 @@ enum class Purpose : std::uint32_t {
   candidate_rank = 5,   // rank of an allowed start among those of its kind
   spare_rank = 6,       // the same, where a negative stands in for another contig's
   negative_strand = 7,  // which negatives get which strand
+  letter = 8,           // letters of a shuffled sequence
+  last_exit = 9,        // last exits of a shuffled sequence, then letters that are drawn again
 };
 
 // 64 random bits, a pure function of the four. Epochs are told apart by their low 32 bits.
 std::uint64_t keyed(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index, Purpose purpose);
+
+// The whole blocks of which keyed() gives the first two words, sixteen at once for the speed: those with the epochs
+// first, first + 1, ... Word w of block b is words[16 * w + b].
+inline constexpr std::uint32_t blocks_at_once = 16;
+void keyed_blocks(std::uint64_t seed, std::uint32_t first, std::uint64_t index, Purpose purpose,
+                  std::span<std::uint32_t, 4 * blocks_at_once> words);
 
 // Maps 64 random bits to [0, n), n > 0; the bias is below n / 2^64.
 inline std::uint64_t below(std::uint64_t bits, std::uint64_t n) {

@@ -25,6 +25,9 @@ class Reader {
  public:
   Reader(const std::string& path, std::span<const std::uint8_t> bytes) : path_(path), bytes_(bytes) {}
 
+  std::uint64_t position() const { return position_; }
+  std::uint64_t size() const { return bytes_.size(); }
+
   [[noreturn]] void fail(const std::string& what) const { throw FormatError(path_, 0, what); }
 
   // Where the next `size` bytes begin; what names them in the message.
@@ -108,10 +111,18 @@ std::vector<Interval> read_blocks(const Reader& reader, const BlockTable& table,
 }
 
 // What the contigs of an open file point into.
-struct Storage {
-  explicit Storage(const std::string& path) : path(path), mapping(path) {}
-  std::string path;
-  Mapping mapping;
+struct Storage : Genome::Storage {
+  explicit Storage(const std::string& name) : path(name), mapping(name), reader(path, mapping.bytes()) {}
+
+  void check() const override { mapping.check_size(); }
+
+  std::vector<Interval> read_masked(std::size_t i, const Contig& contig) override {
+    return read_blocks(reader, masked[i], contig.length, "contig '" + contig.name + "', mask blocks");
+  }
+
+  const std::string path;
+  const Mapping mapping;
+  Reader reader;
   std::vector<std::vector<Interval>> unknown;
   std::vector<BlockTable> masked;
 };
@@ -119,8 +130,8 @@ struct Storage {
 }  // namespace
 
 std::shared_ptr<Genome> open_twobit(const std::string& path) {
-  auto storage = std::make_shared<Storage>(path);
-  Reader reader(storage->path, storage->mapping.bytes());
+  auto storage = std::make_unique<Storage>(path);
+  Reader& reader = storage->reader;
   reader.read_signature();
   const std::uint32_t version = reader.word("the header");
   if (version > 1) reader.fail("version " + std::to_string(version) + " of .2bit is not known; 0 and 1 are");
@@ -143,6 +154,7 @@ std::shared_ptr<Genome> open_twobit(const std::string& path) {
   }
   storage->unknown.resize(contigs.size());
   storage->masked.resize(contigs.size());
+  std::uint64_t records_size = 0;
   for (std::size_t i = 0; i < contigs.size(); ++i) {
     Contig& contig = contigs[i];
     const std::string what = "contig '" + contig.name + "'";
@@ -153,12 +165,11 @@ std::shared_ptr<Genome> open_twobit(const std::string& path) {
     storage->masked[i] = take_blocks(reader, what);
     reader.word(what);  // reserved
     contig.packed = reader.take((std::uint64_t{contig.length} + 3) / 4, what);
+    // A damaged index that sends many contigs to one large record would fill the memory with copies of its blocks.
+    records_size += reader.position() - offsets[i];
+    if (records_size > reader.size()) reader.fail(what + " overlaps another one; the file is damaged");
   }
-  // The genome keeps storage alive, to which reader and the lambda refer.
-  auto read_masked = [reader, storage = storage.get()](std::size_t i, const Contig& contig) {
-    return read_blocks(reader, storage->masked[i], contig.length, "contig '" + contig.name + "', mask blocks");
-  };
-  return std::make_shared<Genome>(std::move(contigs), std::move(storage), std::move(read_masked));
+  return std::make_shared<Genome>(std::move(contigs), std::move(storage));
 }
 
 TwoBitWriter::TwoBitWriter(std::string path, std::uint64_t offset_limit)
@@ -224,7 +235,7 @@ void TwoBitWriter::write(const void* data, std::size_t size, std::uint64_t offse
   while (size > 0) {
     const ssize_t written = ::pwrite(file_, bytes, std::min<std::size_t>(size, 1 << 30), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) throw std::system_error(errno, std::generic_category(), path_);
+    if (written <= 0) throw std::system_error(written < 0 ? errno : ENOSPC, std::generic_category(), path_);
     bytes += written;
     size -= static_cast<std::size_t>(written);
     offset += static_cast<std::uint64_t>(written);

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from dnafast.sequences import SequenceTable as SequenceTable
     from dnafast.sequences import read_fasta as read_fasta
     from dnafast.sequences import read_table as read_table
+    from dnafast.shuffling import shuffle as shuffle
     from dnafast.splitting import Split as Split
     from dnafast.splitting import split as split
     from dnafast.splitting import split_sequences as split_sequences
@@ -70,6 +71,7 @@ _PUBLIC = {
     "read_fasta": "sequences",
     "read_table": "sequences",
     "sample_negatives": "negatives",
+    "shuffle": "shuffling",
     "split": "splitting",
     "split_sequences": "splitting",
     "tiles": "tiling",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import numpy.typing
+import os
 import typing
-__all__: list[str] = ['BlockPool', 'Encoding', 'FastaConverter', 'FormatError', 'Genome', 'Prefetcher', 'composition', 'encode_letters', 'encode_windows', 'expand_labels', 'instruction_set', 'keyed', 'label_dense', 'label_sparse', 'pack_letters', 'pack_sequences', 'permutation', 'philox4x32', 'sample_negatives']
+import typing_extensions
+__all__: list[str] = ['BlockPool', 'Encoding', 'FastaConverter', 'FormatError', 'Genome', 'Prefetcher', 'composition', 'encode_letters', 'encode_windows', 'expand_labels', 'instruction_set', 'keyed', 'label_dense', 'label_sparse', 'pack_letters', 'pack_sequences', 'permutation', 'philox4x32', 'sample_negatives', 'shuffle_array', 'shuffle_list']
 class FormatError(ValueError):
     """
     A file that is not what it should be.
@@ -16,7 +18,7 @@ class Genome:
     The contigs of a genome, in memory or mapped from a file.
     """
     @staticmethod
-    def open_twobit(path: str) -> Genome:
+    def open_twobit(path: os.PathLike | str | bytes) -> Genome:
         ...
     def contigs(self) -> list:
         """
@@ -36,15 +38,11 @@ class FastaConverter:
     """
     Turns FASTA text into a .2bit file.
     """
-    def __init__(self, source: str, target: str, threads: typing.SupportsInt | typing.SupportsIndex, offset_limit: typing.SupportsInt | typing.SupportsIndex = 4294967295) -> None:
+    def __init__(self, source: os.PathLike | str | bytes, target: os.PathLike | str | bytes, threads: typing.SupportsInt | typing.SupportsIndex, offset_limit: typing.SupportsInt | typing.SupportsIndex = 4294967295) -> None:
         ...
-    def feed(self, text: bytes) -> None:
+    def feed(self, text: typing_extensions.Buffer) -> None:
         """
         Take the next stretch of text, cut anywhere.
-        """
-    def feed_file(self) -> None:
-        """
-        Read the whole source, uncompressed.
         """
     def finish(self) -> int:
         """
@@ -148,5 +146,13 @@ def philox4x32(counter: typing.Annotated[collections.abc.Sequence[typing.Support
 def sample_negatives(genome: Genome, contig: numpy.ndarray, start: numpy.ndarray, strand: numpy.ndarray, length: typing.SupportsInt | typing.SupportsIndex, excluded: tuple, within: tuple | None, match_gc: bool, ratio: typing.SupportsFloat | typing.SupportsIndex, max_unknown: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> dict:
     """
     Windows that touch neither the given ones nor what is excluded, as columns, with what is missing.
+    """
+def shuffle_array(sequences: numpy.ndarray, codes: bool, out: numpy.ndarray, k: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Shuffle the rows of an array of letters or base codes into out, keeping the counts of all words of k.
+    """
+def shuffle_list(sequences: list, k: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex) -> list:
+    """
+    The same for str and bytes.
     """
 __version__: str = '0.1.0'

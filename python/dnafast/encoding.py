@@ -74,7 +74,7 @@ class Encoding(ABC):
 
         Raises:
             TypeError: out is neither, or its elements are of another type.
-            ValueError: out has another shape, is not C-contiguous, not writable or not on the CPU.
+            ValueError: out has another shape, is not C-contiguous, aligned and writable, or is not on the CPU.
         """
         array = self._array_of(out)
         shape = (count, *self.shape(length))
@@ -82,6 +82,8 @@ class Encoding(ABC):
             raise ValueError(f"out has shape {array.shape}; {shape} is needed")
         if not array.flags.c_contiguous:
             raise ValueError("out must be C-contiguous")
+        if not array.flags.aligned:
+            raise ValueError("out must be aligned: its elements begin between the multiples of their size")
         if not array.flags.writeable:
             raise ValueError("out must be writable")
         return array
@@ -100,10 +102,15 @@ class Encoding(ABC):
             raise TypeError(f"out has elements of {str(out.dtype).removeprefix('torch.')}; {self.dtype} is needed")
         if out.device.type != "cpu":
             raise ValueError(f"out is on device {out.device}; it must be on the CPU")
+        if out.layout != torch.strided or out.is_neg():
+            raise ValueError("out must be a plain dense tensor, neither sparse nor a view that negates")
+        if not out.is_contiguous():
+            raise ValueError("out must be C-contiguous")
         tensor = out.detach()
+        # torch lets go of a tensor's memory and keeps its shape where asked to; numpy would bring memory of its own.
+        if tensor.untyped_storage().nbytes() < tensor.element_size() * (tensor.storage_offset() + tensor.numel()):
+            raise ValueError("out has a shape but no memory: its storage was resized")
         if self.dtype == "bfloat16":
-            if not tensor.is_contiguous():
-                raise ValueError("out must be C-contiguous")
             tensor = tensor.view(torch.uint16)
         array: NDArray[Any] = tensor.numpy()
         return array
@@ -221,13 +228,17 @@ def encode(
 
     Raises:
         TypeError: sequences or out are of another type.
-        ValueError: sequences of unequal length, or an out of another shape.
+        ValueError: sequences of unequal length, or an out of another shape, not C-contiguous, writable and aligned, or
+            in the sequences' own memory.
     """
     letters = _letters(sequences)
     count, length = letters.shape
     if out is None:
         out = encoding.allocate(count, length)
-    _core.encode_letters(letters, encoding.native(), encoding.rows(out, count, length), resolve_threads(threads))
+    rows = encoding.rows(out, count, length)
+    if np.may_share_memory(rows, letters):
+        raise ValueError("out shares memory with sequences, which must stay as they are")
+    _core.encode_letters(letters, encoding.native(), rows, resolve_threads(threads))
     return out
 
 

@@ -23,6 +23,7 @@ from dnafast import _core
 from dnafast.encoding import BaseCodes, KmerCounts, Kmers, OneHot
 from dnafast.genome import Genome
 from dnafast.labelling import SparseLabels
+from dnafast.ranks import Share, found_place
 from dnafast.threads import resolve_threads
 from dnafast.windowing import Windows
 
@@ -62,12 +63,17 @@ class _Buffers:
 class Loader:
     """Yields the batches of one epoch, then goes on to the next epoch.
 
-    Leaving the loop early ends the epoch's threads; the next loop begins the same epoch anew. The window table and the
-    labels are kept as they are, not copied per thread: memory beyond them does not grow with the number of windows.
+    Leaving the loop before the epoch's last batch ends its threads; the next loop begins the same epoch anew. The table
+    of windows and the labels are kept as they are, not copied per thread: memory beyond them does not grow with the
+    number of windows.
 
-    In a worker process of `torch.utils.data.DataLoader` (`batch_size=None`) the workers share the steps in turn, so
-    that the DataLoader's stream is that of one process. Each worker has a copy of the loader: call `set_epoch` before
-    each epoch there.
+    In a worker process of `torch.utils.data.DataLoader` (`batch_size=None`, over an `IterableDataset` whose `__iter__`
+    returns `iter(loader)`) the workers share the steps in turn, so that the DataLoader's stream is that of one process.
+    Each worker has a copy of the loader with threads of its own, and this one does not move on: call `set_epoch` before
+    each epoch (persistent workers go on by themselves), and `state_dict(step)` with the steps that were had.
+
+    Lightning's Trainer takes a loader as it is, saves its state in its checkpoints, and needs no
+    `use_distributed_sampler=False`: that flag concerns DataLoaders, and the ranks are found here.
 
     Args:
         genome: where the windows lie.
@@ -89,8 +95,9 @@ class Loader:
         threads: native threads; None for every usable processor, 0 to encode a batch in the calling thread, when it is
             asked for: with few processors that disturbs the model less than a thread of its own.
         rank, world_size: this process's part of the stream. By default those of `torch.distributed` where it is
-            initialised, else 0 of 1. Every rank has as many steps as the others; step by step, the ranks' batches one
-            after the other are those of a single process with world_size times the batch size.
+            initialised by the time that the stream begins, else 0 of 1. Every rank has as many steps as the others;
+            step by step, the ranks' batches one after the other are those of a single process with world_size times
+            the batch size.
         drop_last: leave out the last, smaller batch.
 
     Raises:
@@ -137,6 +144,7 @@ class Loader:
         self.reverse_complement = reverse_complement
         self.prefetch = _check_whole("prefetch", prefetch, 1)
         self.threads = resolve_threads(threads, least=0)
+        self._given_place = (rank, world_size)
         self.rank, self.world_size = _place_among_ranks(rank, world_size)
         self.drop_last = bool(drop_last)
         self.device = device
@@ -144,7 +152,7 @@ class Loader:
         self._torch = _import_torch()
         self._check_device()
         self._columns = genome._columns(windows)
-        self._steps = self._count_steps()
+        self._share = self._make_share()
         self._row_shape: tuple[int, ...] = tuple(encoding.shape(windows.length))
         self._row_dtype = np.dtype(encoding.numpy_dtype)
         self._decodes_there = _holds_genome(self.device)
@@ -167,6 +175,7 @@ class Loader:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what belongs to this process: threads, memory and meters."""
+        self._find_ranks()
         state = self.__dict__.copy()
         for name in ("_torch", "_pool", "_waited", "_cpu_ended", "_cpu_before", "_prefetchers", "_held"):
             del state[name]
@@ -179,7 +188,8 @@ class Loader:
 
     def __len__(self) -> int:
         """Batches in an epoch, on this rank."""
-        return self._steps
+        self._find_ranks()
+        return self._share.steps
 
     @property
     def epoch(self) -> int:
@@ -191,12 +201,21 @@ class Loader:
         self._epoch = _check_whole("epoch", epoch, 0)
         self._step = self._resume = 0
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self, step: int | None = None) -> dict[str, Any]:
         """Where the stream stands, in plain numbers: after the last batch that was yielded.
 
-        After an epoch's last batch this is the beginning of the next.
+        After an epoch's last batch this is the beginning of the next. The state of one rank is that of all.
+
+        Args:
+            step: how many batches of the epoch were had; None where this loader yielded them. The copies in worker
+                processes of a DataLoader do not tell theirs.
+
+        Raises:
+            ValueError: step is more than an epoch has.
         """
-        epoch, step = (self._epoch, self._step) if self._step < self._steps else (self._epoch + 1, 0)
+        self._find_ranks()
+        step = self._step if step is None else _check_whole("step", step, 0, self._share.steps)
+        epoch, step = (self._epoch, step) if step < self._share.steps else (self._epoch + 1, 0)
         return {"epoch": epoch, "step": step, **self._fingerprint()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -205,13 +224,14 @@ class Loader:
         Raises:
             ValueError: the state is that of another stream: other windows, seed, batch size, order or ranks.
         """
+        self._find_ranks()
         for name, value in self._fingerprint().items():
             if name not in state or state[name] != value:
                 raise ValueError(f"the state is of another stream: {name} is {state.get(name)!r} there, {value!r} here")
         epoch = _check_whole("epoch", state["epoch"], 0)
         step = _check_whole("step", state["step"], 0)
-        if step >= self._steps:
-            raise ValueError(f"step={step} must be below the {self._steps} steps of an epoch")
+        if step >= self._share.steps:
+            raise ValueError(f"step={step} must be below the {self._share.steps} steps of an epoch")
         self._epoch = epoch
         self._step = self._resume = step
 
@@ -238,13 +258,18 @@ class Loader:
         return self._cpu_ended + float(sum(prefetcher.cpu_seconds for prefetcher in self._prefetchers))
 
     def __iter__(self) -> Iterator[Batch]:
+        self._find_ranks()
+        if self._step == self._share.steps:
+            # The loop before had the epoch's last batch, and is kept by someone who did not ask for more.
+            self.set_epoch(self._epoch + 1)
         epoch, first_step = self._epoch, self._resume
         self._step, self._resume = first_step, 0
         worker, workers = self._place_among_workers()
-        steps = iter(range(first_step + worker, self._steps, workers))
+        steps = iter(range(first_step + worker, self._share.steps, workers))
         queue: deque[tuple[int, _Buffers]] = deque()
         process = os.getpid()
         prefetcher = self._start(epoch)
+        ended = False
         try:
             for step in steps:
                 self._submit(prefetcher, queue, step)
@@ -269,13 +294,13 @@ class Loader:
                     self._step = step + 1
                 yield batch
                 del batch
+            ended = True
         finally:
             prefetcher.stop()
             self._cpu_ended += prefetcher.cpu_seconds
             self._prefetchers.discard(prefetcher)
-        if self._epoch == epoch:
-            self._epoch = epoch + 1
-            self._step = 0
+            if self._epoch == epoch and (ended or self._step == self._share.steps):
+                self.set_epoch(epoch + 1)
 
     def _start(self, epoch: int) -> Any:
         contig, start, strand = self._columns
@@ -299,7 +324,7 @@ class Loader:
         return prefetcher
 
     def _submit(self, prefetcher: Any, queue: deque[tuple[int, _Buffers]], step: int) -> None:
-        first, rows = self._stretch(step)
+        first, rows = self._share.stretch(step)
         buffers = _Buffers(
             first=first,
             x=self._empty_rows(rows),
@@ -357,40 +382,17 @@ class Loader:
         codes = self._held.codes(places[:, 0], places[:, 1], strand, self.windows.length)
         return device.encode_codes(codes, self.encoding)
 
-    def _count_steps(self) -> int:
-        """Steps of an epoch, after a check that every rank has a row in each of them."""
-        together = self.batch_size * self.world_size
-        n = len(self.windows)
-        if self.drop_last:
-            if n < together:
-                raise ValueError(
-                    f"drop_last=True leaves no batch: there are {n} windows, batch_size={self.batch_size} "
-                    f"times world_size={self.world_size} is {together}"
-                )
-            return n // together
-        # The last step must hold a row for each rank, or the one before it must be able to lend some.
-        if n < self.world_size or (self.batch_size == 1 and n % self.world_size):
-            raise ValueError(
-                f"{n} windows in batches of {self.batch_size} leave some of {self.world_size} ranks without a row "
-                "in the last step: use fewer ranks, or drop_last=True"
-            )
-        return -(-n // together)
+    def _find_ranks(self) -> None:
+        """Takes this process's place where torch.distributed was initialised since the loader was made, as Trainers do.
 
-    def _stretch(self, step: int) -> tuple[int, int]:
-        """First position of this rank's batch in the stream, and its rows."""
-        start, end = self._boundary(step), self._boundary(step + 1)
-        first = start + (end - start) * self.rank // self.world_size
-        last = start + (end - start) * (self.rank + 1) // self.world_size
-        return first, last - first
+        A worker process of a DataLoader may know of no ranks: there the place stays that of the process it came from.
+        """
+        if None in self._given_place and found_place() is not None:
+            self.rank, self.world_size = _place_among_ranks(*self._given_place)
+            self._share = self._make_share()
 
-    def _boundary(self, step: int) -> int:
-        """Position in the stream at which a step begins, all ranks together."""
-        n = len(self.windows)
-        if self.drop_last or step < self._steps - 1:
-            return step * self.batch_size * self.world_size
-        if step == self._steps:
-            return n
-        return min(step * self.batch_size * self.world_size, n - self.world_size)
+    def _make_share(self) -> Share:
+        return Share(len(self.windows), self.batch_size, self.rank, self.world_size, self.drop_last)
 
     def _check_device(self) -> None:
         if self._torch is None:
@@ -437,14 +439,10 @@ def _import_torch() -> Any:
 
 
 def _place_among_ranks(rank: int | None, world_size: int | None) -> tuple[int, int]:
-    distributed = sys.modules.get("torch.distributed")
-    initialised = distributed is not None and distributed.is_available() and distributed.is_initialized()
-    if world_size is None:
-        world_size = distributed.get_world_size() if distributed is not None and initialised else 1
-    if rank is None:
-        rank = distributed.get_rank() if distributed is not None and initialised else 0
-    world_size = _check_whole("world_size", world_size, 1)
-    rank = _check_whole("rank", rank, 0)
+    """The place that was given, the one that torch.distributed knows in its stead, or 0 of 1."""
+    found_rank, found_world_size = found_place() or (0, 1)
+    world_size = _check_whole("world_size", found_world_size if world_size is None else world_size, 1)
+    rank = _check_whole("rank", found_rank if rank is None else rank, 0)
     if rank >= world_size:
         raise ValueError(f"rank={rank} must be below world_size={world_size}")
     return rank, world_size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from dnafast import _core
 from dnafast.genome import Genome
+from dnafast.random import check_seed
 from dnafast.regions import Regions, map_contigs
 from dnafast.threads import resolve_threads
 from dnafast.windowing import Windows
@@ -125,7 +125,7 @@ def sample_negatives(
         ratio=float(ratio),
         # The product may end just below a whole number: 0.29 * 100 is 28.999999999999996.
         max_unknown=math.floor(max_n * positives.length + 1e-9),
-        seed=_check_seed(seed),
+        seed=check_seed(seed),
         threads=resolve_threads(threads),
     )
     found = len(drawn["contig"])
@@ -147,21 +147,6 @@ def sample_negatives(
             stacklevel=2,
         )
     return negatives
-
-
-def _check_seed(seed: int) -> int:
-    """The seed as a plain int.
-
-    Raises:
-        ValueError: it is no whole number that fits 64 bits.
-    """
-    try:
-        value = operator.index(seed)
-    except TypeError:
-        value = -1
-    if not 0 <= value < 1 << 64:
-        raise ValueError(f"seed={seed!r} must be a whole number from 0 to 2^64 - 1")
-    return value
 
 
 def _as_list(exclude: Regions | Sequence[Regions] | None) -> list[Regions]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from os import PathLike
 from pathlib import Path
+
+from dnafast.compression import GZIP_SIGNATURE, inflate
+from dnafast.threads import resolve_threads
 
 
 def read_bytes(path: str | PathLike[str]) -> bytes:
@@ -21,13 +22,8 @@ def read_bytes(path: str | PathLike[str]) -> bytes:
     if not file.exists():
         raise FileNotFoundError(f"there is no file {path}")
     content = file.read_bytes()
-    if content[:2] == b"\x1f\x8b":
-        try:
-            content = gzip.decompress(content)
-        except EOFError:
-            raise ValueError(f"{path} is truncated: its compressed data end too early") from None
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"{path} has broken gzip data: {error}") from None
+    if content.startswith(GZIP_SIGNATURE):
+        content = b"".join(inflate(file, resolve_threads(None)))
     content = content.removeprefix(b"\xef\xbb\xbf")  # the byte order mark of some spreadsheets
     if not content.strip():
         raise ValueError(f"{path} is empty")

@@ -24,7 +24,7 @@ from dnafast.bench.data_path.worker import Row, Worker, WorkerError
 from dnafast.bench.folder import DATA_PATH_TABLE, check_folder, remove_earlier
 from dnafast.bench.machine import machine
 from dnafast.bench.options import BenchOptions
-from dnafast.genome import cache_folder
+from dnafast.cache import cache_folder
 from dnafast.records import plain, write_csv, write_json, write_text
 from dnafast.report.data_path import DataPathResults, data_path_page, data_path_summary, data_path_table
 from dnafast.threads import limit, resolve_threads
