@@ -187,6 +187,23 @@ def test_rise_is_what_the_run_took():
     assert len(block)
 
 
+def test_the_first_network_does_not_answer_for_what_torch_loads():
+    code = """
+import torch
+from dnafast.bench.measure import Memory
+from dnafast.bench.runs import load_training
+load_training()
+with Memory() as memory:
+    layer = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(layer.parameters(), fused=True)
+    layer(torch.ones(3, 2)).sum().backward()
+    optimizer.step()
+print(memory.rise_bytes)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 20 << 20
+
+
 def test_memory_is_sampled_where_the_peak_cannot_be_reset(monkeypatch):
     monkeypatch.setattr(memory, "_reset_high_water_mark", lambda: False)
     with Memory(interval=0.005) as meter:

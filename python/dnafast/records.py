@@ -265,7 +265,8 @@ def finished_run(
     if record is None:
         return None
     differences = config_differences(record.config, plain(config))
-    if record.data_checksum != data_checksum:
+    # Other settings often mean other data, or more or fewer of them: those are what the user can put right.
+    if not differences and record.data_checksum != data_checksum:
         differences.append("the data")
     if record.version != version:
         differences.append(f"the version of dnafast ({record.version} there, {version} now)")

@@ -259,7 +259,7 @@ def _with_room_to_spare(dataset: Dataset, max_train: int) -> Dataset:
     there = len(dataset.rows("train"))
     if there >= max_train:
         return dataset
-    note = f"--max-train {max_train:,} is no bound here: the training part has {there:,} windows, and all are used."
+    note = f"--max-train {max_train:,} is no bound here: the training part has {there:,} windows."
     return replace(dataset, notes=(*dataset.notes, note))
 
 

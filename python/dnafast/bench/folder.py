@@ -90,7 +90,7 @@ def check_finished_runs(out: Path, runs: Sequence[Run], checksums: Mapping[str, 
             differences = [f"the data set ({name} there, {' and '.join(shared)} now)"]
         else:
             differences = config_differences({key: record.config.get(key) for key in config}, config)
-            if record.data_checksum != checksums[name]:
+            if not differences and record.data_checksum != checksums[name]:
                 differences.append("the data")
         if record.version != dnafast.__version__:
             differences.append(f"the version of dnafast ({record.version} there, {dnafast.__version__} now)")

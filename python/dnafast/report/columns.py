@@ -47,8 +47,8 @@ COST = (
     Column("train_seconds", "Training", "s", "Wall time of the training, validation passes included.", numbers.amount),
     Column("predict_sequences_per_second", "Prediction", "sequences/s", "Throughput of the forward pass at the best of "
            "the batch sizes 1, 16, 64, 256 and 1024 (the largest only where there was time for it), with one of "
-           "torch's threads or with those of the run, whichever is faster; floors: both parts that are scored, encoding "
-           "included.", numbers.amount),
+           "torch's threads or with those of the run, whichever is faster; floors: both parts that are scored, "
+           "encoding included.", numbers.amount),
     Column("latency_ms", "Latency", "ms", "Time for a batch of one sequence, a median, with one of torch's threads or "
            "with those of the run, whichever is faster.", numbers.amount),
     Column("peak_rss_bytes", "Peak memory", "MB", "Largest resident memory of the process during the run: "
