@@ -1,5 +1,7 @@
 #include "bind/arrays.hpp"
 
+#include <functional>
+
 namespace dnafast::bind {
 
 namespace py = pybind11;
@@ -52,6 +54,13 @@ void* writable_bytes(py::array& array, const char* name, std::size_t size) {
                           std::to_string(size) + " are needed");
   }
   return array.mutable_data();
+}
+
+void require_apart(const void* out, std::size_t size, std::span<const std::byte> read, const char* name) {
+  const auto* begin = static_cast<const std::byte*>(out);
+  if (std::less<>{}(begin, read.data() + read.size()) && std::less<>{}(read.data(), begin + size)) {
+    throw py::value_error("out shares memory with " + std::string(name) + ", which is read");
+  }
 }
 
 }  // namespace dnafast::bind

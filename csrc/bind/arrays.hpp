@@ -33,4 +33,12 @@ SparseRows view_sparse_rows(const pybind11::tuple& columns);
 // aligned or of another size; its type and shape are the caller's to check.
 void* writable_bytes(pybind11::array& array, const char* name, std::size_t size);
 
+// Raises ValueError where an output of this size lies in memory that is read under this name.
+void require_apart(const void* out, std::size_t size, std::span<const std::byte> read, const char* name);
+
+template <class T>
+void require_apart(const void* out, std::size_t size, std::span<const T> read, const char* name) {
+  require_apart(out, size, std::as_bytes(read), name);
+}
+
 }  // namespace dnafast::bind

@@ -28,7 +28,12 @@ Element element_of(const std::string& name) {
 void encode(const Genome& genome, const py::array& contig, const py::array& start, const py::array& strand,
             std::int64_t length, const Encoding& encoding, py::array out, int threads) {
   const WindowColumns windows = view_windows(contig, start, strand);
-  void* rows = writable_bytes(out, "out", windows.contig.size() * row_bytes(encoding, length));
+  const std::size_t size = windows.contig.size() * row_bytes(encoding, length);
+  void* rows = writable_bytes(out, "out", size);
+  // Written over, a column checked before would send the threads anywhere.
+  require_apart(rows, size, windows.contig, "windows.contig");
+  require_apart(rows, size, windows.start, "windows.start");
+  require_apart(rows, size, windows.strand, "windows.strand");
   // The arrays are held by the caller's frame; the core touches no Python object.
   const py::gil_scoped_release unlocked;
   check_windows(genome, windows);
@@ -40,7 +45,9 @@ void encode_text(const py::array& letters, const Encoding& encoding, py::array o
   const auto view_of_letters = view<std::uint8_t>(letters, "letters");
   const auto count = static_cast<std::size_t>(letters.shape(0));
   const auto length = static_cast<std::int64_t>(letters.shape(1));
-  void* rows = writable_bytes(out, "out", count * row_bytes(encoding, length));
+  const std::size_t size = count * row_bytes(encoding, length);
+  void* rows = writable_bytes(out, "out", size);
+  require_apart(rows, size, view_of_letters, "sequences");
   const py::gil_scoped_release unlocked;
   encode_letters(view_of_letters.data(), count, length, encoding, rows, threads);
 }

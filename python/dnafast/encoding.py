@@ -235,10 +235,7 @@ def encode(
     count, length = letters.shape
     if out is None:
         out = encoding.allocate(count, length)
-    rows = encoding.rows(out, count, length)
-    if np.may_share_memory(rows, letters):
-        raise ValueError("out shares memory with sequences, which must stay as they are")
-    _core.encode_letters(letters, encoding.native(), rows, resolve_threads(threads))
+    _core.encode_letters(letters, encoding.native(), encoding.rows(out, count, length), resolve_threads(threads))
     return out
 
 

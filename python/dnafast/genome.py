@@ -204,9 +204,6 @@ class Genome:
         if out is None:
             out = encoding.allocate(count, length)
         rows = encoding.rows(out, count, length)
-        for name, column in (("contig", contig), ("start", start), ("strand", strand)):
-            if np.may_share_memory(rows, column):
-                raise ValueError(f"out shares memory with windows.{name}, which must stay as it is")
         _core.encode_windows(
             self._native, contig, start, strand, length, encoding.native(), rows, resolve_threads(threads)
         )
@@ -266,9 +263,9 @@ class Genome:
 
     def _columns(self, windows: WindowTable) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int8]]:
         """The window table's columns as the native half takes them, contigs numbered as in this genome."""
-        contig = np.require(windows.contig, np.int32, ("C", "A"))
-        start = np.require(windows.start, np.int64, ("C", "A"))
-        strand = np.require(windows.strand, np.int8, ("C", "A"))
+        contig = _column(windows.contig, np.int32)
+        start = _column(windows.start, np.int64)
+        strand = _column(windows.strand, np.int8)
         names = tuple(windows.contigs)
         if names != self._names:
             if contig.size and not (contig.min() >= 0 and contig.max() < len(names)):
@@ -280,3 +277,8 @@ class Genome:
                 raise ValueError(f"windows lie on contig '{missing}', which the genome lacks; {self._name_examples()}")
             contig = mapped
         return contig, start, strand
+
+
+def _column(values: Any, dtype: Any) -> NDArray[Any]:
+    array = np.ascontiguousarray(values, dtype)
+    return array if array.flags.aligned else array.copy()
