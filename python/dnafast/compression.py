@@ -6,12 +6,13 @@ What ends too early, is damaged or goes on as something else is told, not passed
 from __future__ import annotations
 
 import os
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
+
+from isal import igzip_lib, isal_zlib
 
 from dnafast._core import FormatError
 
@@ -46,7 +47,7 @@ def inflate(path: Path, threads: int) -> Iterator[bytes]:
         FormatError: the file is truncated or damaged.
     """
     with path.open("rb") as file, ThreadPoolExecutor(threads) as pool:
-        # zlib lets go of the interpreter, so that threads help, and the consumer works meanwhile.
+        # Inflating lets go of the interpreter, so that threads help, and the consumer works meanwhile.
         pending: deque[Future[bytes]] = deque()
         for batch in _bgzip_batches(file, path):
             pending.append(pool.submit(_inflate_blocks, batch, path))
@@ -97,10 +98,10 @@ def _bgzip_block_size(data: bytes, position: int) -> int:
 def _inflate_blocks(blocks: list[bytes], path: Path) -> bytes:
     texts = []
     for block in blocks:
-        inflater = zlib.decompressobj(wbits=31)
+        inflater = isal_zlib.decompressobj(wbits=31)
         try:
             texts.append(inflater.decompress(block))
-        except zlib.error as error:
+        except igzip_lib.IsalError as error:
             raise _damaged(path, str(error)) from None
         # A block's size stands in its header, which no checksum covers: too large a one would swallow its neighbours.
         if not inflater.eof or inflater.unused_data:
@@ -119,10 +120,10 @@ def _inflate_members(file: BinaryIO, path: Path) -> Iterator[bytes]:
                     break
                 if data[:2] != GZIP_SIGNATURE[: len(data)]:
                     raise _damaged(path, "something that is no gzip follows it")
-                inflater = zlib.decompressobj(wbits=31)
+                inflater = isal_zlib.decompressobj(wbits=31)
             try:
                 text = inflater.decompress(data, _INFLATE_SIZE)
-            except zlib.error as error:
+            except igzip_lib.IsalError as error:
                 raise _damaged(path, str(error)) from None
             data = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
             if text:
