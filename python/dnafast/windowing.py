@@ -301,12 +301,23 @@ def _check_options(length: int, at: str, edge: str, jitter: int, max_n: float) -
     if at not in ("summit", "centre"):
         raise ValueError(f"at must be 'summit' or 'centre', not {at!r}")
     check_policies(edge, max_n)
+    check_jitter(jitter, length)
+
+
+def check_jitter(jitter: int, length: int) -> int:
+    """The jitter of windows of a length as a plain int.
+
+    Raises:
+        TypeError: it is no integer.
+        ValueError: it is negative, or windows that it widens have more than 2**31 - 1 bases.
+    """
     if isinstance(jitter, bool) or not isinstance(jitter, int | np.integer):
         raise TypeError(f"jitter must be an integer (bases), not {jitter!r}")
     if jitter < 0:
         raise ValueError(f"jitter must not be negative, but is {jitter}")
     if length + 2 * int(jitter) > LONGEST:
         raise ValueError(f"length {length} with jitter {jitter} to either side must be at most {LONGEST} bases")
+    return int(jitter)
 
 
 def check_policies(edge: str, max_n: float) -> None:
