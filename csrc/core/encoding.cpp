@@ -337,9 +337,9 @@ void encode_windows(const Genome& genome, const WindowColumns& windows, std::int
     Scratch scratch;
     for (std::size_t i = begin; i < end; ++i) {
       if (i + 2 < end) {
-        prefetch(contigs[static_cast<std::size_t>(windows.contig[i + 2])], windows.start[i + 2], length);
+        prefetch(contigs[contig_number(contigs.size(), windows, i + 2)], windows.start[i + 2], length);
       }
-      encode_row(contigs[static_cast<std::size_t>(windows.contig[i])], windows.start[i], length, windows.strand[i] < 0,
+      encode_row(contigs[contig_number(contigs.size(), windows, i)], windows.start[i], length, windows.strand[i] < 0,
                  encoding, static_cast<std::byte*>(out) + i * size, scratch);
     }
   });
