@@ -321,6 +321,8 @@ def test_union_errors():
         union_sites({"a": table, "b": edge}, 40, OpenGenome(x=1000))
     with pytest.raises(ValueError, match=r"1 of 1 regions .* lie on contigs that the genome lacks"):
         union_sites({"a": table}, 40, OpenGenome(chrx=1000))
+    with pytest.raises(ValueError, match="outside must be 'error' or 'drop', not 'x'"):
+        union_sites({"a": table}, 40, OpenGenome(x=1000), outside="x")
     with pytest.raises(TypeError, match=r"length must be an integer .*, not '40'"):
         union_sites({"a": table}, "40", OpenGenome(x=1000))
     with pytest.raises(TypeError, match="contigs must be a list of names"):

@@ -370,7 +370,8 @@ def test_the_result_is_a_window_table() -> None:
     [
         ({"method": "shuffled"}, r"method='shuffled' is not known: choose one of 'random', 'gc'"),
         ({"ratio": 0.0}, r"ratio=0\.0 must be a number above 0"),
-        ({"ratio": float("nan")}, r"ratio=nan"),
+        *(({"ratio": ratio}, f"ratio={ratio} must be") for ratio in (float("nan"), float("inf"), 1000001)),
+        *(({"ratio": ratio}, r"must be a number above 0, at most 1,000,000") for ratio in (1e18, 1e19, 1e300)),
         ({"max_n": 1.5}, r"max_n=1\.5 must lie between 0 and 1"),
         ({"max_n": -0.1}, r"max_n=-0\.1"),
         ({"seed": -1}, r"seed=-1 must be a whole number"),
@@ -382,6 +383,14 @@ def test_impossible_arguments_are_named(options: dict[str, Any], message: str) -
     case = make_case(1)
     with pytest.raises(ValueError, match=message):
         sample_negatives(case.genome, case.positives, **options)
+
+
+def test_a_ratio_is_a_number_and_the_largest_takes_all_there_is() -> None:
+    case = make_case(1)
+    with pytest.raises(TypeError, match="ratio='2' must be a number"):
+        sample_negatives(case.genome, case.positives, ratio="2")  # type: ignore[arg-type]
+    most, fewer = (draw(case.genome, case.positives, ratio=ratio, method="random") for ratio in (1e6, 1e5))
+    assert len(most) == len(fewer) > 0
 
 
 def test_regions_of_another_genome_are_refused() -> None:

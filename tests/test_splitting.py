@@ -126,6 +126,12 @@ def test_contig_names_with_colons_and_padded_windows():
         ({"folds": 3, "test": ["chr1"]}, "folds cannot be combined"),
         ({"fractions": (0.5, 0.5, 0.5)}, "fractions must be three positive numbers"),
         ({"fractions": (0.8, 0.0, 0.2)}, "fractions must be three positive numbers"),
+        ({"fractions": (np.nan, 0.5, 0.5)}, r"fractions must be three positive numbers .*, not \(nan, 0.5, 0.5\)"),
+        ({"fractions": (np.inf, 0.5, 0.5)}, "fractions must be three positive numbers"),
+        ({"fractions": 0.5}, "fractions must be three positive numbers"),
+        ({"fractions": ("a", "b", "c")}, "fractions must be three positive numbers"),
+        ({"jitter": -5}, "jitter must not be negative, but is -5"),
+        ({"jitter": 2**31}, "with jitter 2147483648 to either side must be at most"),
         ({"genome": Lengths(chr1=10)}, "the windows lie on contig 'chr2', which the genome lacks"),
     ],
 )
@@ -133,6 +139,11 @@ def test_errors(options, message):
     windows = Windows.from_arrays(["chr1", "chr2", "chr3"], [0, 1, 2], [100, 100, 100], 10)
     with pytest.raises(ValueError, match=message):
         split(windows, **options)
+
+
+def test_a_jitter_is_a_whole_number():
+    with pytest.raises(TypeError, match="jitter must be an integer"):
+        split(Windows.from_arrays(["a"], [0], [0], 10), jitter=1.5)
 
 
 def test_too_few_windows():

@@ -72,6 +72,9 @@ def test_regions_off_the_genome_are_counted():
         tiles(PLAIN, 5, 5, regions_of(("q", 0, 5)))
     with pytest.raises(ValueError, match="there is nothing to lay tiles on"):
         tiles(PLAIN, 5, 5, regions_of(("q", 0, 5)), outside="drop")
+    for regions in (None, regions_of(("b", 0, 5))):
+        with pytest.raises(ValueError, match="outside must be 'error' or 'drop', not 'x'"):
+            tiles(PLAIN, 5, 5, regions, outside="x")
 
 
 def test_unknown_bases_leave_tiles_out():

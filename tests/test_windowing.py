@@ -220,6 +220,8 @@ def test_errors_of_type(options, message):
 def test_regions_off_the_genome_are_told_in_words():
     with pytest.raises(ValueError, match="no window is left of the 2 regions of the table: 2 lie on contigs that the"):
         windows(peaks(("q", 50, 51), ("b", 150, 151)), 10, GENOME, outside="drop")
+    with pytest.raises(ValueError, match="outside must be 'error' or 'drop', not 'x'"):
+        windows(peaks(("a", 50, 51)), 10, GENOME, outside="x")
 
 
 def test_repr():

@@ -341,10 +341,10 @@ void encode_windows(const Genome& genome, const WindowColumns& windows, std::int
     Scratch scratch;
     for (std::size_t i = begin; i < end; ++i) {
       if (i + windows_ahead < end) {
-        prefetch(contigs[static_cast<std::size_t>(windows.contig[i + windows_ahead])], windows.start[i + windows_ahead],
+        prefetch(contigs[contig_number(contigs.size(), windows, i + windows_ahead)], windows.start[i + windows_ahead],
                  length);
       }
-      encode_row(contigs[static_cast<std::size_t>(windows.contig[i])], windows.start[i], length, windows.strand[i] < 0,
+      encode_row(contigs[contig_number(contigs.size(), windows, i)], windows.start[i], length, windows.strand[i] < 0,
                  encoding, static_cast<std::byte*>(out) + i * size, scratch);
     }
   });

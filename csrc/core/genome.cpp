@@ -140,13 +140,22 @@ void check_windows(const Genome& genome, const WindowColumns& windows) {
   }
 }
 
+std::size_t contig_number(std::size_t contigs, const WindowColumns& windows, std::size_t row) {
+  const std::int32_t contig = windows.contig[row];
+  if (contig < 0 || static_cast<std::size_t>(contig) >= contigs) {
+    throw std::invalid_argument("windows.contig[" + std::to_string(row) + "]=" + std::to_string(contig) +
+                                " was changed while windows were read");
+  }
+  return static_cast<std::size_t>(contig);
+}
+
 void compose_windows(const Genome& genome, const WindowColumns& windows, std::int64_t length,
                      std::span<Composition> result, int threads) {
   genome.check();
   // Measured: one to two microseconds a window, most of it waiting for memory; a thread wakes in 20.
   parallel_for(windows.contig.size(), 64, threads, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
-      result[i] = compose(genome, static_cast<std::size_t>(windows.contig[i]), windows.start[i], length);
+      result[i] = compose(genome, contig_number(genome.contigs().size(), windows, i), windows.start[i], length);
     }
   });
 }

@@ -102,6 +102,10 @@ struct WindowColumns {
 // Throws std::invalid_argument where a contig's number or a strand is out of range.
 void check_windows(const Genome& genome, const WindowColumns& windows);
 
+// The contig's number of a window that was checked, checked again where it is used: the table is the caller's, who may
+// have written into it since. Throws std::invalid_argument.
+std::size_t contig_number(std::size_t contigs, const WindowColumns& windows, std::size_t row);
+
 // Composition of each window. The windows have been checked.
 void compose_windows(const Genome& genome, const WindowColumns& windows, std::int64_t length,
                      std::span<Composition> result, int threads);

@@ -68,12 +68,7 @@ void fill_batch(const LoadPlan& plan, const BatchTarget& target, std::size_t beg
   for (std::size_t i = begin; i < end; ++i) {
     const std::uint64_t position = target.first + i;
     const std::uint64_t row = plan.shuffle ? order(position) : position;
-    // Checked when the epoch began, but the table is the caller's, who may have written into it since.
-    const auto number = static_cast<std::size_t>(plan.windows.contig[row]);
-    if (number >= contigs.size()) {
-      throw std::invalid_argument("windows.contig[" + std::to_string(row) +
-                                  "]=" + std::to_string(plan.windows.contig[row]) + " was changed in mid-epoch");
-    }
+    const std::size_t number = contig_number(contigs.size(), plan.windows, row);
     const Contig& contig = contigs[number];
     const std::int64_t start = jittered_start(plan, row, contig.length);
     const bool reverse = reads_reverse(plan, row);
@@ -81,7 +76,7 @@ void fill_batch(const LoadPlan& plan, const BatchTarget& target, std::size_t beg
     if (plan.encoding) {
       encode_row(contig, start, plan.length, reverse, *plan.encoding, x, scratch);
     } else {
-      const Place place{plan.windows.contig[row], start};
+      const Place place{static_cast<std::int64_t>(number), start};
       std::memcpy(x, &place, sizeof place);
     }
     if (plan.labels != nullptr) {

@@ -52,8 +52,18 @@ inline std::string dtype_text(ScalarType type) {
   }
 }
 
+// On the CPU, and with memory for all its elements: torch lets go of a tensor's memory, and keeps its shape, where
+// asked.
 inline void check_cpu(const char* name, const Tensor& tensor) {
   if (!tensor.is_cpu()) refuse(name, " is not on the CPU as the other arguments are: all must be on one device");
+  if (tensor.numel() == 0) return;
+  std::int64_t elements = tensor.storage_offset() + 1;
+  for (std::int64_t i = 0; i < tensor.dim(); ++i) elements += (tensor.size(i) - 1) * tensor.stride(i);
+  const std::int64_t held = storage_bytes(tensor) / static_cast<std::int64_t>(tensor.element_size());
+  if (held < elements) {
+    refuse(name, " has shape ", shape_text(tensor), " but memory for ", held, " of ", elements,
+           " elements: its storage was resized");
+  }
 }
 
 // Base codes: uint8 (N, L).

@@ -15,6 +15,13 @@ namespace dnafast {
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 
+// Bytes of the memory behind a tensor, from the beginning of its storage on.
+inline std::int64_t storage_bytes(const Tensor& tensor) {
+  std::int64_t bytes = 0;
+  TORCH_ERROR_CODE_CHECK(aoti_torch_get_storage_size(tensor.get(), &bytes));
+  return bytes;
+}
+
 // Cuts [0, count) into as many even slices as torch has threads, at least `grain` long, and calls body(slice, begin,
 // end) for each, in parallel. The cut depends on count, grain and the number of threads alone, so sums per slice repeat
 // bit for bit. Exceptions are carried over by hand: torch's C interface would print them.

@@ -118,6 +118,9 @@ std::tuple<Tensor, Tensor> backward_cpu(Tensor gradient, Tensor codes, Tensor we
                                         std::int64_t stride, std::int64_t padding, std::int64_t dilation, bool relu,
                                         std::int64_t pool) {
   const Conv1dShape shape = checked_shape(codes, weight, stride, padding, dilation, relu, pool);
+  check_cpu("gradient", gradient);
+  check_cpu("output", output);
+  check_cpu("positions", positions);
   check_same_dtype("gradient", gradient, "weight", weight);
   check_output_like("gradient", gradient, shape, pool);
   if (relu) {

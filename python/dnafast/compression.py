@@ -16,6 +16,8 @@ from isal import igzip_lib, isal_zlib
 
 from dnafast._core import FormatError
 
+# Typed in isal as an instance.
+_InflateError: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
 GZIP_SIGNATURE = b"\x1f\x8b"
 _READ_SIZE = 1 << 20
 _INFLATE_SIZE = 4 << 20
@@ -101,7 +103,7 @@ def _inflate_blocks(blocks: list[bytes], path: Path) -> bytes:
         inflater = isal_zlib.decompressobj(wbits=31)
         try:
             texts.append(inflater.decompress(block))
-        except igzip_lib.IsalError as error:
+        except _InflateError as error:
             raise _damaged(path, str(error)) from None
         # A block's size stands in its header, which no checksum covers: too large a one would swallow its neighbours.
         if not inflater.eof or inflater.unused_data:
@@ -123,7 +125,7 @@ def _inflate_members(file: BinaryIO, path: Path) -> Iterator[bytes]:
                 inflater = isal_zlib.decompressobj(wbits=31)
             try:
                 text = inflater.decompress(data, _INFLATE_SIZE)
-            except igzip_lib.IsalError as error:
+            except _InflateError as error:
                 raise _damaged(path, str(error)) from None
             data = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
             if text:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dnafast import _core
 from dnafast.regions import Regions, common_contigs, map_contigs
+from dnafast.regions.columns import whole_column
 from dnafast.regions.placing import place
 from dnafast.threads import resolve_threads
 from dnafast.windowing import GenomeLike, Windows, centres, check_length, check_names, windows
@@ -39,7 +40,8 @@ class SparseLabels:
 
     def __post_init__(self) -> None:
         for name, dtype in (("indptr", np.int64), ("indices", np.int32), ("data", np.int8)):
-            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=dtype).reshape(-1))
+            values = whole_column(name, getattr(self, name), dtype)
+            object.__setattr__(self, name, np.ascontiguousarray(values).reshape(-1))
         object.__setattr__(self, "tasks", operator.index(self.tasks))
         cells = self.data.size
         if self.indices.size != cells:

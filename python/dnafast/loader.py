@@ -101,8 +101,8 @@ class Loader:
         drop_last: leave out the last, smaller batch.
 
     Raises:
-        ValueError: an argument out of range, no windows, labels of another length, or too few windows to give each rank
-            a row in every step.
+        ValueError: an argument out of range, no windows, labels of another length or with nan among them, or too few
+            windows to give each rank a row in every step.
         MemoryError: when the loop begins, the GPU lacks the memory for the packed genome.
     """
 
@@ -470,6 +470,9 @@ def _check_labels(labels: ArrayLike | SparseLabels | None, n: int) -> NDArray[An
         raise ValueError(f"labels are of type {array.dtype}: they must be numbers or truth values")
     if array.ndim not in (1, 2) or len(array) != n:
         raise ValueError(f"labels has shape {array.shape}: it must be (N,) or (N, T) for the {n} windows")
+    if array.dtype.kind == "f" and array.size and np.isnan(array.min()):  # the least of numbers and nan is nan
+        row = int(np.argmax(np.isnan(array).reshape(n, -1).any(axis=1)))
+        raise ValueError(f"labels[{row}] holds nan, which is no label: leave such windows out")
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import pandas
 
 METHODS = ("random", "gc")
+
+LARGEST_RATIO = 1_000_000
 
 # Percent of G+C in one bin; the native half counts in bins of this width.
 GC_BIN_PERCENT = 2
@@ -86,7 +89,7 @@ def sample_negatives(
         method: "random" takes every allowed place with the same chance; "gc" gives each contig as many windows of each
             2-% bin of G+C (among the known bases) as it has positives, times `ratio`. What a contig cannot supply, for
             instance because `within` leaves it out, comes from the same bin on others.
-        ratio: windows to draw for each positive one.
+        ratio: windows to draw for each positive one, at most a million.
         exclude: regions to stay clear of, whole: the peaks themselves (a positive window is only a part of its peak)
             and blacklists. Rows on contigs that the genome lacks exclude nothing.
         within: regions to stay inside; those that overlap or touch count as one.
@@ -106,8 +109,10 @@ def sample_negatives(
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is not known: choose one of {', '.join(map(repr, METHODS))}")
-    if not (math.isfinite(ratio) and ratio > 0):
-        raise ValueError(f"ratio={ratio!r} must be a number above 0")
+    if isinstance(ratio, bool) or not isinstance(ratio, numbers.Real):
+        raise TypeError(f"ratio={ratio!r} must be a number: windows to draw for each positive one")
+    if not 0 < ratio <= LARGEST_RATIO:
+        raise ValueError(f"ratio={ratio!r} must be a number above 0, at most {LARGEST_RATIO:,}")
     if not 0 <= max_n <= 1:
         raise ValueError(f"max_n={max_n!r} must lie between 0 and 1: it is a fraction of the window")
     if len(positives) == 0:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dnafast.regions import Regions, common_contigs, overlap_mask
+from dnafast.regions.columns import whole_column
 from dnafast.regions.placing import place
 from dnafast.regions.text import counted
 
@@ -82,10 +83,14 @@ class Windows:
     def __post_init__(self) -> None:
         object.__setattr__(self, "contigs", tuple(self.contigs))
         object.__setattr__(self, "length", check_length(self.length))
-        contig = np.ascontiguousarray(self.contig, dtype=np.int32).reshape(-1)
+        contig = np.ascontiguousarray(whole_column("contig", self.contig, np.int32)).reshape(-1)
         object.__setattr__(self, "contig", contig)
-        for name, dtype in (("start", np.int64), ("strand", np.int8), ("source", np.int64)):
-            values = np.asarray(getattr(self, name), dtype=dtype)
+        for name, dtype, least, most in (
+            ("start", np.int64, None, None),
+            ("strand", np.int8, -1, 1),
+            ("source", np.int64, None, None),
+        ):
+            values = whole_column(name, getattr(self, name), dtype, least, most)
             if values.ndim and values.shape != contig.shape:
                 raise ValueError(f"{name} has shape {values.shape}, but contig has {contig.size} rows")
             object.__setattr__(self, name, np.ascontiguousarray(np.broadcast_to(values, contig.shape)))
@@ -104,14 +109,20 @@ class Windows:
         source: ArrayLike = -1,
         flow: dict[str, int] | None = None,
     ) -> Windows:
-        """Make a table from arrays of one length N (or scalars)."""
+        """Make a table from arrays of one length N (or scalars).
+
+        Raises:
+            TypeError: a column that holds no numbers, or a length that is no integer.
+            ValueError: a column of another length, a number that is not whole or out of range, an index without a
+                contig, or a strand other than +1, -1, 0.
+        """
         return cls(
             contigs=tuple(contigs),
-            contig=np.asarray(contig, dtype=np.int32),
-            start=np.asarray(start, dtype=np.int64),
-            strand=np.asarray(strand, dtype=np.int8),
+            contig=np.asarray(contig),
+            start=np.asarray(start),
+            strand=np.asarray(strand),
             length=length,
-            source=np.asarray(source, dtype=np.int64),
+            source=np.asarray(source),
             flow=dict(flow or {}),
         )
 
@@ -290,12 +301,23 @@ def _check_options(length: int, at: str, edge: str, jitter: int, max_n: float) -
     if at not in ("summit", "centre"):
         raise ValueError(f"at must be 'summit' or 'centre', not {at!r}")
     check_policies(edge, max_n)
+    check_jitter(jitter, length)
+
+
+def check_jitter(jitter: int, length: int) -> int:
+    """The jitter of windows of a length as a plain int.
+
+    Raises:
+        TypeError: it is no integer.
+        ValueError: it is negative, or windows that it widens have more than 2**31 - 1 bases.
+    """
     if isinstance(jitter, bool) or not isinstance(jitter, int | np.integer):
         raise TypeError(f"jitter must be an integer (bases), not {jitter!r}")
     if jitter < 0:
         raise ValueError(f"jitter must not be negative, but is {jitter}")
     if length + 2 * int(jitter) > LONGEST:
         raise ValueError(f"length {length} with jitter {jitter} to either side must be at most {LONGEST} bases")
+    return int(jitter)
 
 
 def check_policies(edge: str, max_n: float) -> None:

@@ -45,6 +45,8 @@ def test_importing_the_loader_does_not_import_torch() -> None:
         ({"labels": np.zeros(9)}, r"labels has shape \(9,\): it must be \(N,\) or \(N, T\) for the 10 windows"),
         ({"labels": np.zeros((10, 1, 1))}, "labels has shape"),
         ({"labels": sparse_labels(9, 2)}, r"labels has shape \(9, 2\): it must have a row for each of the 10 windows"),
+        ({"labels": [0.0] * 8 + [np.nan] * 2}, r"labels\[8\] holds nan, which is no label"),
+        ({"labels": np.full((10, 2), [0, np.nan]).astype(np.float16)}, r"labels\[0\] holds nan"),
         ({"labels": ["open"] * 10}, "labels are of type <U4: they must be numbers"),
         ({"rank": 2, "world_size": 2}, "rank=2 must be below world_size=2"),
         ({"rank": 1}, "rank=1 must be below world_size=1"),

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from dnafast import Genome, KmerCounts, Loader, Windows
+from dnafast import loader as loader_module
 from streams import (
     content,
     in_forked_child,
@@ -222,10 +223,28 @@ def test_an_error_in_a_thread_reaches_the_consumer() -> None:
     batches = iter(loader)
     next(batches)
     loader.windows.contig[:] = 1 << 28  # the caller's own memory: nobody can keep him from writing there
-    with pytest.raises(ValueError, match=r"windows.contig\[\d+\]=268435456 was changed in mid-epoch"):
+    with pytest.raises(ValueError, match=r"windows.contig\[\d+\]=268435456 was changed while windows were read"):
         list(batches)
     assert list(batches) == []
     assert settles_at(before)
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+@pytest.mark.parametrize("value", [10**8, 2, -1])
+@pytest.mark.parametrize("places", [False, True])
+def test_a_table_that_is_written_into_is_told(
+    genome: Genome, threads: int, value: int, places: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if places:  # as for a GPU, which is given coordinates
+        monkeypatch.setattr(loader_module, "_holds_genome", lambda device: True)
+        monkeypatch.setattr(Loader, "_decode", lambda self, places, strand: places)
+    contig = np.zeros(160, np.int32)
+    windows = Windows.from_arrays(tuple(genome.contigs), contig, np.zeros(160), 100)
+    batches = iter(Loader(genome, windows, batch_size=16, threads=threads, prefetch=2))
+    next(batches)
+    contig[:] = value if value < 2 else value + len(genome.contigs)
+    with pytest.raises(ValueError, match=r"windows.contig\[\d+\]=-?\d+ was changed while windows were read"):
+        list(batches)
 
 
 @needs_proc

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 import dnafast
@@ -310,6 +311,74 @@ def test_the_first_bad_code_is_named() -> None:
 def test_another_device_is_told() -> None:
     with pytest.raises(ValueError, match="codes is on cpu: expected the device of weight, meta"):
         ops.conv1d(CODES, WEIGHT.to("meta"))
+
+
+@pytest.mark.parametrize("kernel", ["native", "composition"])
+@pytest.mark.parametrize("argument", ["gradient", "codes", "output", "positions"])
+def test_a_backward_argument_on_another_device_is_told(argument: str, kernel: str) -> None:
+    function = torch.ops.dnafast.conv1d_backward if kernel == "native" else reference_backward
+    output, positions = torch.ops.dnafast.conv1d_forward(CODES, WEIGHT, None, 1, 0, 1, True, 2, True)
+    arguments = {"gradient": output, "codes": CODES, "weight": WEIGHT, "output": output, "positions": positions}
+    arguments[argument] = arguments[argument].to("meta")
+    with pytest.raises(ValueError, match=f"^{argument} is on meta: expected the device of weight, cpu"):
+        function(**arguments, stride=1, padding=0, dilation=1, relu=True, pool=2)
+
+
+@pytest.mark.parametrize("argument", ["codes", "weight", "bias"])
+def test_a_tensor_without_memory_is_refused(argument: str) -> None:
+    arguments = {"codes": CODES.clone(), "weight": WEIGHT.clone(), "bias": BIAS.clone()}
+    arguments[argument].untyped_storage().resize_(0)
+    with pytest.raises(
+        ValueError, match=rf"^{argument} has shape \(.*\) but memory for 0 of \d+ elements: its storage"
+    ):
+        ops.conv1d(**arguments)
+
+
+def test_a_view_needs_memory_up_to_its_last_element() -> None:
+    codes = torch.zeros(4, 61, dtype=torch.uint8)
+    view = codes[1:, 1::2]
+    codes.untyped_storage().resize_(4 * 61)
+    ops.conv1d(view, WEIGHT)
+    codes.untyped_storage().resize_(4 * 61 - 2)
+    with pytest.raises(ValueError, match=r"^codes has shape \(3, 30\) but memory for 242 of 243 elements"):
+        ops.conv1d(view, WEIGHT)
+
+
+def test_second_derivatives_are_refused() -> None:
+    codes, bias = random_codes(3, 20), torch.randn(5, requires_grad=True)
+    weight = torch.randn(5, 4, 6, requires_grad=True)
+    loss = ops.conv1d(codes, weight, bias, relu=True, pool=-1).square().sum()
+    gradients = torch.autograd.grad(loss, (weight, bias), create_graph=True)
+    torch.testing.assert_close(gradients, torch.autograd.grad(oracle_loss(codes, weight, bias), (weight, bias)))
+    for gradient in gradients:
+        with pytest.raises(
+            RuntimeError, match=r"^dnafast::conv1d can be differentiated once, in reverse mode: leave out"
+        ):
+            torch.autograd.grad(gradient.square().sum(), weight, retain_graph=True)
+    with pytest.raises(RuntimeError, match=r"^dnafast::conv1d can be differentiated once"):
+        torch.autograd.functional.hessian(lambda value: ops.conv1d(codes, value).square().sum(), weight.detach())
+
+
+def oracle_loss(codes: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return oracle(codes, weight, bias, relu=True, pool=-1).square().sum()
+
+
+@pytest.mark.parametrize("argument", ["weight", "bias"])
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_forward_mode_is_refused(argument: str, requires_grad: bool) -> None:
+    arguments = {"weight": WEIGHT, "bias": BIAS}
+
+    def function(value: Tensor) -> Tensor:
+        return ops.conv1d(CODES, **{**arguments, argument: value})
+
+    value = arguments[argument].clone().requires_grad_(requires_grad)
+    message = r"^dnafast::conv1d can be differentiated once, in reverse mode, not in forward mode: take gradients with"
+    with pytest.raises(RuntimeError, match=message):
+        torch.func.jvp(function, (value,), (torch.ones_like(value),))
+    with forward_ad.dual_level(), pytest.raises(RuntimeError, match=message):
+        function(forward_ad.make_dual(value, torch.ones_like(value)))
+    with forward_ad.dual_level():
+        assert torch.equal(function(value), ops.conv1d(CODES, **arguments))
 
 
 def test_positions_of_another_call_are_refused() -> None:

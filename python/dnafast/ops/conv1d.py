@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 from torch.nn import functional as F
 
 from dnafast.ops import _library  # noqa: F401  (loads torch.ops.dnafast)
@@ -29,7 +30,7 @@ def conv1d(
 ) -> Tensor:
     """``torch.nn.functional.conv1d`` of one-hot sequences, straight from their base codes.
 
-    Differentiable once in ``weight`` and ``bias``. Under autocast it runs in float32.
+    Differentiable once in ``weight`` and ``bias``, in reverse mode. Under autocast it runs in float32.
 
     Args:
         codes: uint8 (N, L), A C G T = 0 1 2 3, unknown = 4, which adds nothing. On CUDA, where a look at every value
@@ -50,6 +51,7 @@ def conv1d(
     Raises:
         ValueError: a dtype, shape, device or number that does not fit, a code above 4, or sequences shorter than the
             kernel.
+        RuntimeError: forward-mode differentiation, or, from the backward pass, a second derivative.
     """
     output: Tensor = torch.ops.dnafast.conv1d(codes, weight, bias, stride, padding, dilation, relu, pool)
     return output
@@ -106,7 +108,12 @@ def reference_backward(
     relu: bool,
     pool: int,
 ) -> tuple[Tensor, Tensor]:
-    """What ``torch.ops.dnafast.conv1d_backward`` computes: the gradients of weight (C, 4, K) and bias (C,)."""
+    """What ``torch.ops.dnafast.conv1d_backward`` computes: the gradients of weight (C, 4, K) and bias (C,).
+
+    Raises:
+        ValueError: arguments on different devices.
+    """
+    _check_devices(weight, gradient=gradient, codes=codes, output=output, positions=positions)
     if codes.shape[0] == 0:
         return torch.zeros_like(weight), weight.new_zeros(weight.shape[0])
     if relu:
@@ -160,9 +167,7 @@ def _output_sizes(
     codes: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int, dilation: int, pool: int
 ) -> tuple[int, ...]:
     """Shape of the output; the checks that the CPU kernel does in C++, for every other device."""
-    for name, tensor in (("codes", codes), ("bias", bias)):
-        if tensor is not None and tensor.device != weight.device:
-            raise ValueError(f"{name} is on {tensor.device}: expected the device of weight, {weight.device}")
+    _check_devices(weight, codes=codes, bias=bias)
     if codes.dtype != torch.uint8:
         raise ValueError(f"codes has dtype {_name(codes.dtype)}: expected uint8 base codes")
     if codes.dim() != 2:
@@ -195,6 +200,12 @@ def _output_sizes(
     if pool == -1:
         return codes.shape[0], weight.shape[0]
     return codes.shape[0], weight.shape[0], positions // max(pool, 1)
+
+
+def _check_devices(weight: Tensor, **others: Tensor | None) -> None:
+    for name, tensor in others.items():
+        if tensor is not None and tensor.device != weight.device:
+            raise ValueError(f"{name} is on {tensor.device}: expected the device of weight, {weight.device}")
 
 
 def _name(dtype: torch.dtype) -> str:
@@ -244,10 +255,13 @@ def _backward_fake(
     relu: bool,
     pool: int,
 ) -> tuple[Tensor, Tensor]:
+    _check_devices(weight, gradient=gradient, codes=codes, output=output, positions=positions)
     return weight.new_empty(weight.shape), weight.new_empty(weight.shape[0])
 
 
 # ---- autograd and autocast ----
+
+_ONCE = "dnafast::conv1d can be differentiated once, in reverse mode"
 
 
 @torch.library.impl("dnafast::conv1d", "Autograd")
@@ -262,6 +276,9 @@ def _conv1d_autograd(
     pool: int = 0,
 ) -> Tensor:
     """The public operator, seen by autograd, is its forward pass; positions are kept only where they will be needed."""
+    for tensor in (weight, bias):
+        if tensor is not None and unpack_dual(tensor).tangent is not None:
+            raise RuntimeError(f"{_ONCE}, not in forward mode: take gradients with backward() or torch.autograd.grad")
     track = torch.is_grad_enabled() and (weight.requires_grad or (bias is not None and bias.requires_grad))
     output: Tensor = torch.ops.dnafast.conv1d_forward(
         codes, weight, bias, stride, padding, dilation, relu, pool, track
@@ -286,6 +303,11 @@ def _backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...
     return None, weight_gradient, bias_gradient if ctx.has_bias else None, None, None, None, None, None, None
 
 
+def _backward_of_backward(ctx: Any, *gradients: Tensor) -> None:
+    raise RuntimeError(f"{_ONCE}: leave out create_graph=True, or use torch.nn.functional.conv1d on one-hot sequences")
+
+
 torch.library.register_autograd("dnafast::conv1d_forward", _backward, setup_context=_setup_context)
+torch.library.register_autograd("dnafast::conv1d_backward", _backward_of_backward)
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast("dnafast::conv1d", _device, torch.float32)

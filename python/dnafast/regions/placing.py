@@ -47,16 +47,21 @@ def locate(
         ValueError: half of the regions or more lie on contigs that the genome lacks, or past an end; shows the names
             of contigs on both sides.
     """
-    if outside not in ("error", "drop"):
-        raise ValueError(f"outside must be 'error' or 'drop', not {outside!r}")
     kept, counts, _ = place(regions, contigs, outside)
     return kept, counts
+
+
+def check_outside(outside: str) -> None:
+    """Raise ValueError for a policy of regions off the genome that there is not."""
+    if outside not in ("error", "drop"):
+        raise ValueError(f"outside must be 'error' or 'drop', not {outside!r}")
 
 
 def place(
     regions: Regions, contigs: Mapping[str, int], outside: str
 ) -> tuple[Regions, dict[str, int], NDArray[np.int64]]:
     """`locate`, with the rows that were kept as a third value, int64 (kept,)."""
+    check_outside(outside)
     index = map_contigs(regions.contigs, list(contigs))
     contig = index[regions.contig] if len(regions) else np.empty(0, np.int32)
     unknown = contig < 0

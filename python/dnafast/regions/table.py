@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dnafast.regions.columns import whole_column
 from dnafast.regions.text import counted
 
 if TYPE_CHECKING:
@@ -81,36 +82,38 @@ class Regions:
         """Make a table from arrays of one length N (or scalars for the optional columns).
 
         Raises:
-            ValueError: a column of another length, an index without a contig, a negative start, an end before the
-                start, or a strand other than +1, -1, 0.
+            TypeError: a column of whole numbers that holds no numbers.
+            ValueError: a column of another length, a number that is not whole or out of range, an index without a
+                contig, a negative start, an end before the start, or a strand other than +1, -1, 0.
         """
-        contig_N = np.ascontiguousarray(contig, dtype=np.int32).reshape(-1)
-        n = contig_N.size
-
-        def column(values: Any, dtype: Any, absent: Any, label: str) -> Any:
-            array = np.asarray(absent if values is None else values, dtype=dtype)
-            if array.ndim == 0:
-                return np.full(n, array[()], dtype=dtype)
-            if array.shape != (n,):
-                raise ValueError(f"{label} has shape {array.shape}, but contig has {n} rows")
-            return np.ascontiguousarray(array)
-
-        regions = cls(
+        return cls(
             contigs=tuple(contigs),
-            contig=contig_N,
-            start=column(start, np.int64, None, "start"),
-            end=column(end, np.int64, None, "end"),
-            name=column(name, object, "", "name"),
-            score=column(score, np.float64, np.nan, "score"),
-            strand=column(strand, np.int8, 0, "strand"),
-            signal=column(signal, np.float64, np.nan, "signal"),
-            summit=column(summit, np.int64, -1, "summit"),
+            contig=np.asarray(contig),
+            start=np.asarray(start),
+            end=np.asarray(end),
+            name=np.asarray("" if name is None else name, dtype=object),
+            score=np.asarray(np.nan if score is None else score, dtype=np.float64),
+            strand=np.asarray(0 if strand is None else strand),
+            signal=np.asarray(np.nan if signal is None else signal, dtype=np.float64),
+            summit=np.asarray(-1 if summit is None else summit),
             path=path,
         )
-        regions._check()
-        return regions
 
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "contigs", tuple(self.contigs))
+        n = np.size(self.contig)
+        for name, dtype in _COLUMN_TYPES.items():
+            values: Any = getattr(self, name)
+            if np.issubdtype(dtype, np.integer):
+                values = whole_column(name, values, dtype)
+            array = np.asarray(values, dtype=dtype)
+            if name == "contig":
+                array = array.reshape(-1)
+            if array.ndim == 0:
+                array = np.full(n, array[()], dtype=dtype)
+            if array.shape != (n,):
+                raise ValueError(f"{name} has shape {array.shape}, but contig has {n} rows")
+            object.__setattr__(self, name, np.ascontiguousarray(array))
         if len(self) == 0:
             return
         if self.contig.min() < 0 or self.contig.max() >= len(self.contigs):
@@ -118,7 +121,7 @@ class Regions:
         for wrong, message in (
             (self.start < 0, "start must not be negative"),
             (self.end < self.start, "end must not lie before start"),
-            (abs(self.strand) > 1, "strand must be +1, -1 or 0"),
+            ((self.strand < -1) | (self.strand > 1), "strand must be +1, -1 or 0"),
         ):
             if wrong.any():
                 row = int(np.argmax(wrong))
@@ -207,7 +210,17 @@ class Regions:
         )
 
 
-_COLUMNS = tuple(field.name for field in fields(Regions) if field.name not in ("contigs", "path"))
+_COLUMN_TYPES: dict[str, Any] = {
+    "contig": np.int32,
+    "start": np.int64,
+    "end": np.int64,
+    "name": np.object_,
+    "score": np.float64,
+    "strand": np.int8,
+    "signal": np.float64,
+    "summit": np.int64,
+}
+_COLUMNS = tuple(_COLUMN_TYPES)
 
 
 def common_contigs(

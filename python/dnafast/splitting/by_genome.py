@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dnafast.regions import Regions, inside_mask, overlap_mask, subtract
 from dnafast.splitting.folds import k_folds
 from dnafast.splitting.parts import PARTS, Split, clipped, counts, megabases, part_of
-from dnafast.windowing import Windows
+from dnafast.windowing import Windows, check_jitter
 
 _STRETCH = re.compile(r"(?P<contig>.+):(?P<start>[\d,]*)-(?P<end>[\d,]*)")
 # Whole contigs are cut where they would give a part less, training less, or any part more than so much of its share.
@@ -86,10 +86,11 @@ def split(
         A `Split`, or a list of k. Their intervals cover the contigs that hold windows.
 
     Raises:
-        ValueError: a contig that is unknown, a stretch that cannot be read, parts that overlap, a part without
-            windows, fewer than three folds, or folds together with `test` or `valid`.
+        TypeError: a jitter that is no integer.
+        ValueError: a negative jitter, a contig that is unknown, a stretch that cannot be read, parts that overlap, a
+            part without windows, fewer than three folds, or folds together with `test` or `valid`.
     """
-    if jitter:
+    if jitter := check_jitter(jitter, windows.length):
         windows = replace(windows, start=windows.start - jitter, length=windows.length + 2 * jitter)
     weight = np.ones(len(windows))
     if folds is None:
@@ -153,11 +154,13 @@ def split_in_order(
 
 def check_fractions(fractions: Sequence[float]) -> tuple[float, ...]:
     """The fractions of train, valid and test; ValueError unless they are positive and sum to one."""
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+    numbers = np.asarray(fractions)
+    fits = numbers.shape == (3,) and numbers.dtype.kind in "iuf"
+    if not (fits and (numbers > 0).all() and abs(numbers.sum() - 1) <= 1e-6):  # nan is neither
         raise ValueError(
             f"fractions must be three positive numbers for train, valid, test that sum to 1, not {fractions}"
         )
-    return tuple(fractions)
+    return tuple(numbers.tolist())
 
 
 def _lengths(windows: Windows, genome: HasContigs | None) -> NDArray[np.int64]:
