@@ -80,6 +80,7 @@ def test_conv1d_and_layers() -> None:
     ):
         with pytest.raises(TypeError, match=f"^{message}"):
             ops.conv1d(*arguments, **options)
+    assert ops.conv1d(codes, weight, stride=np.int64(2)).shape == (2, 3, 13)
     for name, option in (("lstm", "layers"), ("promoter_lstm", "num_layers")):
         with pytest.raises(ValueError, match=f"{option}=10000000 must be at most 100"):
             models.build(name, length=81, **{option: 10**7})

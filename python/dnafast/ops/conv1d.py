@@ -58,7 +58,7 @@ def conv1d(
         if not isinstance(tensor, Tensor) and not (name == "bias" and tensor is None):
             raise TypeError(f"{name} must be a torch tensor, not {type(tensor).__name__}")
     for name, number in (("stride", stride), ("padding", padding), ("dilation", dilation), ("pool", pool)):
-        if not isinstance(number, int | torch.SymInt):
+        if not hasattr(number, "__index__"):
             raise TypeError(f"{name}={number!r} must be a whole number")
     output: Tensor = torch.ops.dnafast.conv1d(codes, weight, bias, stride, padding, dilation, relu, pool)
     return output
