@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnafast import _core
+from dnafast.arguments import check_encoding
 from dnafast.threads import resolve_threads
 
 
@@ -227,10 +228,11 @@ def encode(
         ``out``, or the buffer made.
 
     Raises:
-        TypeError: sequences or out are of another type.
+        TypeError: sequences, encoding or out are of another type.
         ValueError: sequences of unequal length, or an out of another shape, not C-contiguous, writable and aligned, or
             in the sequences' own memory.
     """
+    check_encoding(encoding)
     letters = _letters(sequences)
     count, length = letters.shape
     if out is None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from dnafast import _core
 from dnafast._core import FormatError as FormatError
+from dnafast.arguments import check_encoding, check_path, check_whole
 from dnafast.cache import CacheEntry
 from dnafast.compression import GZIP_SIGNATURE
 from dnafast.threads import resolve_threads
@@ -99,7 +100,7 @@ class Genome:
     report: dict[str, int | None]
 
     def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None) -> None:
-        self.path = Path(path)
+        self.path = check_path("path", path)
         threads = resolve_threads(threads)
         if not self.path.exists():
             raise FileNotFoundError(f"genome file '{self.path}' does not exist")
@@ -143,7 +144,12 @@ class Genome:
         """
         if isinstance(sequences, str | bytes):
             raise TypeError("sequences must be a list of sequences, not a single one")
+        if isinstance(names, str):
+            raise TypeError(f"names must be a list of names, not one string: {names!r}")
         labels = [str(index) for index in range(len(sequences))] if names is None else list(names)
+        for index, label in enumerate(labels):
+            if not isinstance(label, str):
+                raise TypeError(f"names[{index}]={label!r} must be a str")
         if len(labels) != len(sequences):
             raise ValueError(f"names has {len(labels)} entries for {len(sequences)} sequences")
         if len(set(labels)) != len(labels):
@@ -195,10 +201,11 @@ class Genome:
             ``out``, or the buffer made.
 
         Raises:
-            TypeError: out has elements of another type.
+            TypeError: out has elements of another type, or windows or encoding are none.
             ValueError: an out of another shape, not C-contiguous, writable and aligned, or in the windows' own memory;
                 windows on a contig that the genome lacks; or the .2bit file was cut short since it was opened.
         """
+        check_encoding(encoding)
         contig, start, strand = self._columns(windows)
         count, length = len(contig), int(windows.length)
         if out is None:
@@ -241,10 +248,12 @@ class Genome:
         """Letters A C G T N from start to end (0-based, half-open): lower case where masked, N outside the contig.
 
         Raises:
+            TypeError: contig is no str, or start or end no whole number.
             ValueError: the genome has no such contig, or end lies before start, or either is far from any contig; or
                 the .2bit file was cut short since it was opened.
         """
         number = self._number(contig)
+        start, end = check_whole("start", start), check_whole("end", end)
         if end < start:
             raise ValueError(f"end={end} lies before start={start}")
         if start < -_FARTHEST or end > _FARTHEST:
@@ -252,6 +261,8 @@ class Genome:
         return self._native.fetch(number, start, end - start)
 
     def _number(self, contig: str) -> int:
+        if not isinstance(contig, str):
+            raise TypeError(f"contig={contig!r} must be the name of a contig, a str")
         try:
             return self._numbers[contig]
         except KeyError:
@@ -263,6 +274,8 @@ class Genome:
 
     def _columns(self, windows: WindowTable) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int8]]:
         """The window table's columns as the native half takes them, contigs numbered as in this genome."""
+        if not hasattr(windows, "length"):
+            raise TypeError(f"windows must be a table of windows, not {type(windows).__name__}: cut or lay them first")
         contig = _column(windows.contig, np.int32)
         start = _column(windows.start, np.int64)
         strand = _column(windows.strand, np.int8)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dnafast import _core
+from dnafast.arguments import check_encoding
 from dnafast.encoding import BaseCodes, KmerCounts, Kmers, OneHot
 from dnafast.genome import Genome
 from dnafast.labelling import SparseLabels
@@ -136,6 +137,7 @@ class Loader:
         self.genome = genome
         self.windows = windows
         self.labels = _check_labels(labels, len(windows))
+        check_encoding(encoding)
         self.encoding = encoding
         self.batch_size = _check_whole("batch_size", batch_size, 1)
         self.shuffle = bool(shuffle)
@@ -166,7 +168,9 @@ class Loader:
 
     def _start_meters(self) -> None:
         # Batches in the consumer's hands and on their way, and one being exchanged.
-        self._pool = _core.BlockPool(bytes=self.batch_size * self._row_bytes, kept=self.prefetch + 2)
+        rows = min(self.batch_size, len(self.windows))
+        steps = -(-len(self.windows) // rows)
+        self._pool = _core.BlockPool(bytes=rows * self._row_bytes, kept=min(self.prefetch, steps) + 2)
         self._waited = 0.0
         self._cpu_ended = 0.0
         self._cpu_before = 0.0

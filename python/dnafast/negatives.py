@@ -7,7 +7,7 @@ import numbers
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from dnafast import _core
 from dnafast.genome import Genome
 from dnafast.random import check_seed
 from dnafast.regions import Regions, map_contigs
+from dnafast.regions.table import check_regions
 from dnafast.threads import resolve_threads
 from dnafast.windowing import Windows
 
@@ -109,7 +110,8 @@ def sample_negatives(
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is not known: choose one of {', '.join(map(repr, METHODS))}")
-    if isinstance(ratio, bool) or not isinstance(ratio, numbers.Real):
+    given: Any = ratio
+    if isinstance(given, bool) or not isinstance(given, numbers.Real):
         raise TypeError(f"ratio={ratio!r} must be a number: windows to draw for each positive one")
     if not 0 < ratio <= LARGEST_RATIO:
         raise ValueError(f"ratio={ratio!r} must be a number above 0, at most {LARGEST_RATIO:,}")
@@ -165,6 +167,7 @@ def _columns(tables: list[Regions], genome: Genome, argument: str) -> Columns:
     names = tuple(genome.contigs)
     contig, start, end = [np.empty(0, np.int32)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for table in tables:
+        check_regions(argument, table)
         mapped = map_contigs(table.contigs, names)[table.contig] if len(table) else np.empty(0, np.int32)
         known = mapped >= 0
         if len(table) and not known.any():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from dnafast.arguments import check_whole
+
 # torch's OpenMP threads spin at barriers, of which a recurrent net has several a position. Milliseconds for a training
 # step of an RNN with 64 units on 64 sequences of 81 bases, 2 threads on 2 cores, by GOMP_SPINCOUNT:
 #     spin count             0    300   1000   3000  10000  default
@@ -14,6 +16,9 @@ from pathlib import Path
 # faster still, `dnafast.bench.plan` finds out and takes one.
 SPIN_COUNT = "1000"
 _POLICY_VARIABLES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+
+
+MOST_THREADS = 4096  # more is a slip: no machine has them, and each takes memory
 
 
 def set_spin_policy() -> None:
@@ -43,7 +48,8 @@ def resolve_threads(threads: int | None, least: int = 1) -> int:
         least: the lowest explicit number that makes sense to the caller.
 
     Raises:
-        ValueError: the number is below the least or ``DNAFAST_THREADS`` is no number of at least 1.
+        TypeError: threads is no whole number.
+        ValueError: the number is below the least, above 4096 or ``DNAFAST_THREADS`` is no number of at least 1.
     """
     if threads is None:
         text = os.environ.get("DNAFAST_THREADS")
@@ -53,11 +59,14 @@ def resolve_threads(threads: int | None, least: int = 1) -> int:
             threads = int(text)
         except ValueError:
             raise ValueError(f"DNAFAST_THREADS={text!r} is no whole number") from None
-        if threads < 1:
-            raise ValueError(f"DNAFAST_THREADS={text!r} must be at least 1")
+        if not 1 <= threads <= MOST_THREADS:
+            raise ValueError(f"DNAFAST_THREADS={text!r} must be at least 1 and at most {MOST_THREADS}")
         return threads
+    threads = check_whole("threads", threads)
     if threads < least:
         raise ValueError(f"threads={threads} must be at least {least}")
+    if threads > MOST_THREADS:
+        raise ValueError(f"threads={threads} must be at most {MOST_THREADS}")
     return threads
 
 

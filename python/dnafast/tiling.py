@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dnafast.genome import Genome
 from dnafast.regions import Regions, map_contigs, merge
 from dnafast.regions.placing import check_outside, place
+from dnafast.regions.table import check_regions
 from dnafast.regions.text import counted
 from dnafast.windowing import LONGEST, Windows, check_length, check_names, check_policies, chosen_contigs
 
@@ -67,6 +68,8 @@ def tiles(
     length, stride = check_length(length), _check_stride(stride)
     check_policies(edge, max_n)
     check_outside(outside)
+    check_regions("regions", regions)
+    check_regions("exclude", exclude)
     check_names(contigs)
     names, sizes = tuple(genome.contigs), np.array(list(genome.contigs.values()), dtype=np.int64)
     where, begin, end, n_outside = _stretches(genome, regions, outside, chosen_contigs(contigs, genome.contigs))

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from dnafast.regions import Regions, common_contigs, overlap_mask
 from dnafast.regions.columns import whole_column
 from dnafast.regions.placing import place
+from dnafast.regions.table import check_regions
 from dnafast.regions.text import counted
 
 if TYPE_CHECKING:
@@ -257,6 +258,8 @@ def windows(
             on the genome, or no window left.
     """
     _check_options(length, at, edge, jitter, max_n)
+    check_regions("regions", regions)
+    check_regions("exclude", exclude)
     check_names(contigs)
     flow = dict.fromkeys(
         ("read", "outside", "other_contigs", "excluded", "edge", "N", "duplicate", "used", "summit_missing"), 0

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal
 
 from dnafast.encoding import BaseCodes, Encoding, OneHot
 
+MOST_LAYERS = 100  # of recurrence: each position of each waits for the one before
+
 Pooling = Literal["last", "mean", "max", "attention"]
 
 
@@ -93,6 +95,9 @@ def _checked(name: str, value: Any, rule: Any) -> Any:
     if rule is int:
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
             raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+        most = MOST_LAYERS if name in ("layers", "num_layers") else 2**31 - 1
+        if int(value) > most:
+            raise ValueError(f"{name}={value!r} must be at most {most}")
         return int(value)
     if rule is float:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:

@@ -51,8 +51,15 @@ def conv1d(
     Raises:
         ValueError: a dtype, shape, device or number that does not fit, a code above 4, or sequences shorter than the
             kernel.
+        TypeError: what is no tensor or whole number.
         RuntimeError: forward-mode differentiation, or, from the backward pass, a second derivative.
     """
+    for name, tensor in (("codes", codes), ("weight", weight), ("bias", bias)):
+        if not isinstance(tensor, Tensor) and not (name == "bias" and tensor is None):
+            raise TypeError(f"{name} must be a torch tensor, not {type(tensor).__name__}")
+    for name, number in (("stride", stride), ("padding", padding), ("dilation", dilation), ("pool", pool)):
+        if not hasattr(number, "__index__"):
+            raise TypeError(f"{name}={number!r} must be a whole number")
     output: Tensor = torch.ops.dnafast.conv1d(codes, weight, bias, stride, padding, dilation, relu, pool)
     return output
 

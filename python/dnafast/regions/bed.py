@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,10 @@ def read_bed(path: str | PathLike[str], columns: str | int = "auto") -> Regions:
             signal that is no number (nan is none), a strand other than + - ., a summit outside its peak; or a file
             without regions.
     """
-    if columns not in _LAYOUTS:
+    given: Any = columns
+    if isinstance(given, np.integer):
+        columns = given = int(given)
+    if isinstance(given, float) or given not in _LAYOUTS:
         raise ValueError(f"columns must be one of {', '.join(map(repr, _LAYOUTS))}, not {columns!r}")
     table = _Lines(path, read_bytes(path))
     width = columns if isinstance(columns, int) else {"narrowPeak": 10, "broadPeak": 9}.get(columns, 3)

@@ -223,6 +223,13 @@ _COLUMN_TYPES: dict[str, Any] = {
 _COLUMNS = tuple(_COLUMN_TYPES)
 
 
+def check_regions(argument: str, value: Any) -> None:
+    """Raise TypeError for what is neither a table of regions nor None."""
+    if value is not None and not isinstance(value, Regions):
+        remedy = "put tables together with Regions.concatenate" if isinstance(value, list | tuple) else "see read_bed"
+        raise TypeError(f"{argument} must be a table of Regions, not {type(value).__name__}: {remedy}")
+
+
 def common_contigs(
     tables: Sequence[tuple[Sequence[str], NDArray[np.int32]]],
 ) -> tuple[tuple[str, ...], list[NDArray[np.int32]]]:

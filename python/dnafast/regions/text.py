@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 
+from dnafast.arguments import check_path
 from dnafast.compression import GZIP_SIGNATURE, inflate
 from dnafast.threads import resolve_threads
 
@@ -13,10 +13,11 @@ def read_bytes(path: str | PathLike[str]) -> bytes:
     """The content of a plain, gzip or bgzip text file, told apart by its first two bytes.
 
     Raises:
+        TypeError: path is none.
         FileNotFoundError: no such file.
         ValueError: a folder, an empty file, broken or cut-off compression, or bytes that are no UTF-8 text.
     """
-    file = Path(path)
+    file = check_path("path", path)
     if file.is_dir():
         raise ValueError(f"{path} is a folder, not a file")
     if not file.exists():

@@ -45,11 +45,15 @@ def split_sequences(
         A `Split`; `group` is the group of records, or the megabase.
 
     Raises:
+        TypeError: letters of another type or number of dimensions.
         ValueError: shapes that do not match, `test` or `valid` without coordinates, or a part without records.
 
     Warns:
         UserWarning: one group holds more than half of the records.
     """
+    if not isinstance(letters, np.ndarray) or letters.dtype != np.uint8 or letters.ndim != 2:
+        given = f"{letters.dtype} {letters.shape}" if isinstance(letters, np.ndarray) else type(letters).__name__
+        raise TypeError(f"letters must be an array of letters, uint8 (N, L), not {given}")
     n, length = letters.shape
     if n == 0:
         raise ValueError("there is no sequence to split")
