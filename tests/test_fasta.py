@@ -88,6 +88,39 @@ def test_any_bytes_give_a_genome_or_one_sentence(tmp_path: Path, data: bytes, cu
     assert "\n" not in message
 
 
+def converted(tmp_path: Path, *pieces: bytes) -> str:
+    """What becomes of text that comes in pieces: the genome's letters, or what is wrong."""
+    target = tmp_path / "genome.2bit"
+    target.unlink(missing_ok=True)
+    converter = _core.FastaConverter("source.fa", target, 2)
+    try:
+        for piece in pieces:
+            converter.feed(piece)
+        converter.finish()
+    except FormatError as error:
+        return str(error)
+    genome = dnafast.Genome(target)
+    return genome.fetch("a", 0, genome.contigs["a"])
+
+
+@pytest.mark.parametrize(
+    "text", [b">a\nAC GT\n", b">a\nACGT \t\nAC  ", b">a\nAC\r\nGT\r", b">a\n \nAC\rGT\n", b"  >a\nA\n"]
+)
+def test_blanks_mean_the_same_wherever_text_is_cut(tmp_path: Path, text: bytes) -> None:
+    expected = converted(tmp_path, text)
+    for first in range(len(text) + 1):
+        for second in range(first, len(text) + 1):
+            assert converted(tmp_path, text[:first], text[first:second], text[second:]) == expected
+
+
+@pytest.mark.parametrize("blank", [2**20 - 1, 2**20, 2**20 + 1])
+def test_a_blank_within_a_long_line_is_refused_wherever_it_stands(tmp_path: Path, blank: int) -> None:
+    """A thread parses 1 MiB at a time."""
+    text = bytearray(b">a\n" + b"A" * (3 << 20))
+    text[blank] = ord(" ")
+    assert converted(tmp_path, bytes(text)) == "source.fa, line 2: the byte 0x20 is no nucleotide letter"
+
+
 @pytest.mark.parametrize("width", [60, 61, 5_000_000, 10**9])
 @pytest.mark.parametrize("threads", [1, 2, 7])
 def test_pieces_of_a_large_file(write_fasta: WriteFasta, width: int, threads: int) -> None:
@@ -184,9 +217,12 @@ def test_very_many_contigs(write_fasta: WriteFasta, cache_folder: Path) -> None:
     assert cut.flow["used"] == len(cut) == (sizes >= 10).sum()
 
 
-def test_pickle_opens_the_file_again(write_fasta: WriteFasta) -> None:
-    genome = pickle.loads(pickle.dumps(dnafast.Genome(write_fasta(NASTY))))
-    check_letters(genome, NASTY)
+def test_pickle_opens_the_file_again(write_fasta: WriteFasta, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_fasta(NASTY)
+    monkeypatch.chdir(path.parent)
+    pickled = pickle.dumps(dnafast.Genome(path.name))
+    monkeypatch.chdir("/")
+    check_letters(pickle.loads(pickled), NASTY)
 
 
 def test_equals_pyfaidx_and_pysam(write_fasta: WriteFasta) -> None:

@@ -211,6 +211,7 @@ def test_no_windows() -> None:
 def test_pickle_of_a_genome_in_memory() -> None:
     genome = pickle.loads(pickle.dumps(dnafast.Genome.from_sequences(list(NASTY.values()), list(NASTY))))
     assert genome.fetch("three", 0, 3) == "acT"
+    assert pickle.loads(pickle.dumps(dnafast.Genome.from_sequences(["ACGR"]))).report == {"iupac_as_n": 1}
 
 
 def test_format_error_is_a_value_error() -> None:

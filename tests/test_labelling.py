@@ -234,6 +234,7 @@ def test_wrong_rows_and_wrong_sparse_labels_are_told():
         ({"indices": [3]}, "indices must lie between 0 and 2, the last of the 3 tasks"),
         ({"indices": [-1]}, "indices must lie between 0 and 2"),
         ({"indices": []}, "indices has 0 cells, but data has 1"),
+        ({"tasks": -1}, "tasks=-1 must not be negative"),
         ({"indptr": [0, 2, 1]}, "indptr must rise from 0 to the number of cells, which is 1"),
         ({"indptr": [0, 0]}, "indptr must rise"),
         ({"indptr": [1, 1]}, "indptr must rise"),

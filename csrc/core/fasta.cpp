@@ -14,12 +14,12 @@ namespace {
 constexpr std::size_t piece_size = 1 << 20;
 constexpr std::size_t max_name_size = 255;
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+constexpr std::string_view blanks = " \t\r";
 
-std::string_view trim_end(std::string_view line) {
-  while (!line.empty() && is_space(line.back())) line.remove_suffix(1);
-  return line;
-}
+bool is_space(char c) { return blanks.find(c) != std::string_view::npos; }
+
+// Without the blanks at its end.
+std::string_view trim_end(std::string_view line) { return line.substr(0, line.find_last_not_of(blanks) + 1); }
 
 std::string_view contig_name(std::string_view header) {
   std::size_t size = 1;
@@ -127,8 +127,11 @@ void FastaConverter::feed(std::string_view text) {
   const bool starts_line = last_line > 0 || at_line_start_;
   if (starts_line && last_line < text.size() && text[last_line] == '>') {
     rest_ = text.substr(last_line);
-    text = text.substr(0, last_line);
+  } else {
+    // Blanks count as a line's end or as damage, by what follows them.
+    rest_ = text.substr(trim_end(text).size());
   }
+  text.remove_suffix(rest_.size());
   convert(text);
 }
 
@@ -160,6 +163,8 @@ std::vector<FastaConverter::Span> FastaConverter::cut(std::string_view text) con
         size = line_start;
       } else {
         ends_line = false;
+        const std::size_t letters = trim_end(text.substr(0, size)).size();
+        size = letters > 0 ? letters : text.size();
       }
     }
     spans.push_back({text.substr(0, size), at_line_start});

@@ -60,7 +60,7 @@ class FastaConverter {
   std::string source_;
   int threads_;
   TwoBitWriter writer_;
-  std::string rest_;                // the beginning of a line that may turn out a header
+  std::string rest_;                // the beginning of a line that may turn out a header, or blanks in mid-line
   std::vector<FastaPiece> parsed_;  // still to be appended
   bool at_line_start_ = true;
   std::uint64_t lines_ = 0;

@@ -101,6 +101,7 @@ class Genome:
 
     def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None) -> None:
         self.path = check_path("path", path)
+        self._absolute_path = self.path.absolute()
         threads = resolve_threads(threads)
         if not self.path.exists():
             raise FileNotFoundError(f"genome file '{self.path}' does not exist")
@@ -180,11 +181,14 @@ class Genome:
         origin = "in memory" if self.path is None else f"'{self.path}'"
         return f"Genome({origin}, {len(self.contigs)} contigs, {sum(self.contigs.values())} bases)"
 
-    def __reduce__(self) -> tuple[Callable[..., Genome], tuple[Any, ...]]:
+    def __reduce__(
+        self,
+    ) -> tuple[Callable[..., Genome], tuple[Any, ...]] | tuple[Callable[..., Genome], tuple[Any, ...], dict[str, Any]]:
         if self.path is not None:
-            return Genome, (self.path,)
+            # Whoever opens it again may stand in another folder.
+            return Genome, (self._absolute_path,)
         letters = [self.fetch(name, 0, length) for name, length in self.contigs.items()]
-        return Genome.from_sequences, (letters, self._names)
+        return Genome.from_sequences, (letters, self._names), {"report": self.report}
 
     def encode(
         self, windows: WindowTable, encoding: WindowEncoding, out: Any = None, threads: int | None = None

@@ -43,6 +43,8 @@ class SparseLabels:
             values = whole_column(name, getattr(self, name), dtype)
             object.__setattr__(self, name, np.ascontiguousarray(values).reshape(-1))
         object.__setattr__(self, "tasks", operator.index(self.tasks))
+        if self.tasks < 0:
+            raise ValueError(f"tasks={self.tasks} must not be negative")
         cells = self.data.size
         if self.indices.size != cells:
             raise ValueError(f"indices has {self.indices.size} cells, but data has {cells}")

@@ -11,9 +11,11 @@ import math
 import operator
 import os
 import sys
+import zlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,7 +100,7 @@ class Loader:
         rank, world_size: this process's part of the stream. By default those of `torch.distributed` where it is
             initialised by the time that the stream begins, else 0 of 1. Every rank has as many steps as the others;
             step by step, the ranks' batches one after the other are those of a single process with world_size times
-            the batch size.
+            the batch size, but that the last two steps are divided so that every rank has a row in each.
         drop_last: leave out the last, smaller batch.
 
     Raises:
@@ -142,7 +144,7 @@ class Loader:
         self.batch_size = _check_whole("batch_size", batch_size, 1)
         self.shuffle = bool(shuffle)
         self.seed = _check_whole("seed", seed, 0, 2**64 - 1)
-        self.jitter = _check_whole("jitter", jitter, 0)
+        self.jitter = _check_whole("jitter", jitter, 0, 2**31 - 1)
         self.reverse_complement = reverse_complement
         self.prefetch = _check_whole("prefetch", prefetch, 1)
         self.threads = resolve_threads(threads, least=0)
@@ -241,7 +243,15 @@ class Loader:
 
     def _fingerprint(self) -> dict[str, Any]:
         names = ("seed", "batch_size", "shuffle", "drop_last", "world_size", "jitter", "reverse_complement")
-        return {"n_windows": len(self.windows), **{name: getattr(self, name) for name in names}}
+        windows = {"n_windows": len(self.windows), "length": self.windows.length, "windows": self._windows_checksum}
+        return {**windows, "encoding": repr(self.encoding), **{name: getattr(self, name) for name in names}}
+
+    @cached_property
+    def _windows_checksum(self) -> int:
+        checksum = 0
+        for column in self._columns:
+            checksum = zlib.crc32(column.data, checksum)
+        return checksum
 
     @property
     def wait_seconds(self) -> float:

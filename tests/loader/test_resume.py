@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import pytest
 
-from dnafast import Genome, Loader
+from dnafast import BaseCodes, Genome, Loader
 from streams import content, make_loader, make_windows
 
 
@@ -114,6 +115,12 @@ def test_a_state_of_another_stream_is_refused(genome: Genome) -> None:
         Loader(genome, make_windows(genome, 50), seed=2).load_state_dict(state)
     with pytest.raises(ValueError, match="n_windows is 50 there, 51 here"):
         Loader(genome, make_windows(genome, 51), seed=1).load_state_dict(state)
+    moved = make_windows(genome, 50)
+    moved = replace(moved, start=moved.start + 1)
+    with pytest.raises(ValueError, match="another stream: windows is"):
+        Loader(genome, moved, seed=1).load_state_dict(state)
+    with pytest.raises(ValueError, match="another stream: encoding is"):
+        Loader(genome, make_windows(genome, 50), seed=1, encoding=BaseCodes()).load_state_dict(state)
     with pytest.raises(ValueError, match="step=99 must be below"):
         Loader(genome, make_windows(genome, 50), seed=1).load_state_dict({**state, "step": 99})
 
