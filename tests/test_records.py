@@ -214,7 +214,8 @@ def test_a_finished_run_that_differs_names_the_way_out(finished, change, named):
 
 def test_no_record_means_not_finished_and_a_broken_one_is_an_error(tmp_path):
     assert records.finished_run(tmp_path, CONFIG, "1234") is None
-    for content in ("{", "[]", '{"run_id": "a"}'):
+    typed = {"run_id": "a", "config": [], "data_checksum": "", "result": {}, "version": "1"}
+    for content in ("{", "[]", '{"run_id": "a"}', "[" * 100_000, json.dumps(typed)):
         (tmp_path / records.RECORD_NAME).write_text(content)
         with pytest.raises(ValueError, match=r"record\.json is no record"):
             records.finished_run(tmp_path, CONFIG, "1234")

@@ -1,6 +1,7 @@
 """What users get wrong: one sentence on standard error, exit code 2, no traceback, nothing left behind."""
 
 import gzip
+import json
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,21 @@ def file_as_folder(files: Path) -> None:
 def other_results(files: Path) -> None:
     (files / "photos").mkdir()
     (files / "photos" / "cat.png").write_bytes(b"cat")
+
+
+def foreign_configuration(files: Path) -> None:
+    (files / "model" / "runs" / "mine").mkdir(parents=True)
+    (files / "model" / "config.json").write_text('{"architectures": ["Bert"], "version": "1"}\n')
+    (files / "model" / "runs" / "mine" / "weights.bin").write_bytes(b"weeks of work")
+
+
+def bench_with_inputs(files: Path) -> None:
+    """A folder that a bench has written, with the data of the next one in it."""
+    (files / "bench").mkdir()
+    keys = ("version", "checksums", "options", "command", "machine")
+    (files / "bench" / "config.json").write_text(json.dumps(dict.fromkeys(keys)))
+    for name in ("pos.fa", "genome.fa", "peaks.bed"):
+        (files / "bench" / name).write_bytes((files / name).read_bytes())
 
 
 BED = "{}/peaks.bed"
@@ -151,6 +167,26 @@ CASES = {
     "minutes that are no number": (good, changed(SEQUENCES, "--max-minutes", "nan"), ["--max-minutes nan"]),
     "output is a file": (file_as_folder, changed(SEQUENCES, "--out", "{}/taken"), ["taken", "not a folder"]),
     "output below a file": (file_as_folder, changed(SEQUENCES, "--out", "{}/taken/out"), ["taken", "not a folder"]),
+    "output has somebody's config.json": (
+        foreign_configuration,
+        changed(SEQUENCES, "--out", "{}/model"),
+        ["model", "other files"],
+    ),
+    "somebody's config.json to overwrite": (
+        foreign_configuration,
+        changed([*SEQUENCES, "--overwrite"], "--out", "{}/model"),
+        ["model", "other files"],
+    ),
+    "positives in the output": (
+        bench_with_inputs,
+        changed(changed(SEQUENCES, "--positives", "{}/bench/pos.fa"), "--out", "{}/bench"),
+        ["--positives", "bench/pos.fa", "lies in --out"],
+    ),
+    "peaks in the output to overwrite": (
+        bench_with_inputs,
+        changed(changed([*GENOME, "--overwrite"], "--peaks", "a={}/bench/peaks.bed"), "--out", "{}/bench"),
+        ["--peaks", "bench/peaks.bed", "lies in --out"],
+    ),
     "output is somebody's folder": (other_results, changed(SEQUENCES, "--out", "{}/photos"), ["photos", "other files"]),
 }
 
