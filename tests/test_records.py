@@ -1,6 +1,7 @@
 """Files are whole or absent, checksums tell data apart, and a finished run is reused only where it may be."""
 
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -169,6 +170,13 @@ def test_checksum_of_a_file_is_that_of_its_bytes(tmp_path):
     path.write_bytes(b"ACGT" * 99 + b"ACGA")
     assert len(first) == 32
     assert first != records.checksum_file(path)
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+    with pytest.raises(OSError, match=r"runs\.csv") as raised, records.atomic_file(tmp_path / "runs.csv"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert raised.value.errno == errno.ENOSPC
+    assert not list(tmp_path.iterdir())
 
 
 def test_run_ids_are_names_of_folders_and_never_the_same():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -233,7 +234,11 @@ class Experiment:
         write_json(self.options.out / "config.json", config)
 
     def _progress(self) -> Progress:
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} steps"),
+        )
         return Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True)
 
 
@@ -283,7 +288,7 @@ def _resources(options: BenchOptions) -> Resources:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = device.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()) or (kind == "cpu" and number):
+    if not re.fullmatch("cpu|cuda(:[0-9]{1,6})?", device):
         raise ValueError(f"--device {options.device!r} must be auto, cpu, cuda or cuda:N")
     if kind == "cuda":
         there = torch.cuda.device_count()
