@@ -1,6 +1,7 @@
 """Files are whole or absent, checksums tell data apart, and a finished run is reused only where it may be."""
 
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -171,6 +172,13 @@ def test_checksum_of_a_file_is_that_of_its_bytes(tmp_path):
     assert first != records.checksum_file(path)
 
 
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+    with pytest.raises(OSError, match=r"runs\.csv") as raised, records.atomic_file(tmp_path / "runs.csv"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert raised.value.errno == errno.ENOSPC
+    assert not list(tmp_path.iterdir())
+
+
 def test_run_ids_are_names_of_folders_and_never_the_same():
     assert records.run_id("k562", "danq", "torch", 0) == "k562-danq-torch-seed0"
     assert records.run_id("k562", "danq", "torch", 0, fold=3) == "k562-danq-torch-seed0-fold3"
@@ -214,7 +222,8 @@ def test_a_finished_run_that_differs_names_the_way_out(finished, change, named):
 
 def test_no_record_means_not_finished_and_a_broken_one_is_an_error(tmp_path):
     assert records.finished_run(tmp_path, CONFIG, "1234") is None
-    for content in ("{", "[]", '{"run_id": "a"}'):
+    typed = {"run_id": "a", "config": [], "data_checksum": "", "result": {}, "version": "1"}
+    for content in ("{", "[]", '{"run_id": "a"}', "[" * 100_000, json.dumps(typed)):
         (tmp_path / records.RECORD_NAME).write_text(content)
         with pytest.raises(ValueError, match=r"record\.json is no record"):
             records.finished_run(tmp_path, CONFIG, "1234")

@@ -16,9 +16,17 @@ commands:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    try:
+        return _main(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        # Pressed while modules were loading; later ones are told by the command.
+        print("\ndnafast: stopped.", file=sys.stderr)
+        return 130
+
+
+def _main(arguments: list[str]) -> int:
     # Before anything loads torch.
     set_spin_policy()
-    arguments = sys.argv[1:] if arguments is None else arguments
     match arguments:
         case ["--version"]:
             import dnafast

@@ -52,8 +52,11 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o666 & ~_umask())  # mkstemp makes it private to the user
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            # A full disk, of which the system does not say where it is.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     _sync_folder(path.parent)
 
@@ -236,11 +239,16 @@ class Record:
             content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} is no record of a run: {error}; --overwrite starts anew") from error
-        names = set(cls.__dataclass_fields__)
-        if not isinstance(content, dict) or set(content) != names:
-            raise ValueError(f"{path} is no record of a run: it must have {sorted(names)}; --overwrite starts anew")
+        kinds = {"run_id": str, "config": dict, "data_checksum": str, "result": dict, "version": str}
+        if (
+            not isinstance(content, dict)
+            or content.keys() != kinds.keys()
+            or not all(isinstance(content[name], kind) for name, kind in kinds.items())
+        ):
+            has = ", ".join(f"{name} ({kind.__name__})" for name, kind in kinds.items())
+            raise ValueError(f"{path} is no record of a run: it must have {has}; --overwrite starts anew")
         return cls(**content)
 
 

@@ -1,6 +1,11 @@
 """What users get wrong: one sentence on standard error, exit code 2, no traceback, nothing left behind."""
 
+import errno
 import gzip
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +68,21 @@ def file_as_folder(files: Path) -> None:
 def other_results(files: Path) -> None:
     (files / "photos").mkdir()
     (files / "photos" / "cat.png").write_bytes(b"cat")
+
+
+def foreign_configuration(files: Path) -> None:
+    (files / "model" / "runs" / "mine").mkdir(parents=True)
+    (files / "model" / "config.json").write_text('{"architectures": ["Bert"], "version": "1"}\n')
+    (files / "model" / "runs" / "mine" / "weights.bin").write_bytes(b"weeks of work")
+
+
+def bench_with_inputs(files: Path) -> None:
+    """A folder that a bench has written, with the data of the next one in it."""
+    (files / "bench").mkdir()
+    keys = ("version", "checksums", "options", "command", "machine")
+    (files / "bench" / "config.json").write_text(json.dumps(dict.fromkeys(keys)))
+    for name in ("pos.fa", "genome.fa", "peaks.bed"):
+        (files / "bench" / name).write_bytes((files / name).read_bytes())
 
 
 BED = "{}/peaks.bed"
@@ -149,8 +169,44 @@ CASES = {
     ),
     "a seed taken for a number of seeds": (good, changed(SEQUENCES, "--seeds", "20240101"), ["20240101", "very seeds"]),
     "minutes that are no number": (good, changed(SEQUENCES, "--max-minutes", "nan"), ["--max-minutes nan"]),
+    "contigs given twice": (good, [*GENOME, "--test", "chr1", "--test", "chr2"], ["--test is given twice", "all its"]),
+    "length given twice": (good, [*GENOME, "--length=50"], ["--length is given twice: give it once\n"]),
+    "positives given twice": (good, [*SEQUENCES, "--positives", "{}/neg.fa"], ["--positives is given twice"]),
+    "an option without a value": (good, [*GENOME, "--test"], ["--test has no value"]),
+    "an option without a value before another": (good, [*GENOME, "--exclude", "--quick"], ["--exclude has no value"]),
+    "more threads than any machine has": (good, changed(SEQUENCES, "--threads", "99999"), ["99999", "1024", "may use"]),
+    "a batch beyond memory": (good, changed(SEQUENCES, "--batch-size", "9" * 12), ["--batch-size 9", "1000000"]),
+    "a seed beyond 64 bits": (good, changed(SEQUENCES, "--seeds", "1", "9" * 30), ["--seeds 1 9", "2**63"]),
+    "a length beyond any contig": (good, changed(GENOME, "--length", "9" * 30), ["--length 9", "at most"]),
+    "epochs without end": (good, changed(SEQUENCES, "--epochs", "9" * 30), ["--epochs 9", "at most"]),
+    "a sample beyond 64 bits": (good, changed(SEQUENCES, "--max-train", "9" * 30), ["--max-train 9", "at most"]),
+    "an infinite ratio": (good, changed(GENOME, "--ratio", "inf"), ["--ratio inf"]),
+    "an infinite learning rate": (good, changed(SEQUENCES, "--learning-rate", "inf"), ["--learning-rate inf"]),
+    "a processor without a number": (good, changed(SEQUENCES, "--device", "cpu:"), ["'cpu:'", "cuda:N"]),
+    "a digit that is no digit": (good, changed(SEQUENCES, "--device", "cuda:²"), ["'cuda:²'", "cuda:N"]),
+    "a name that is no UTF-8": (good, changed(SEQUENCES, "--positives", "{}/\udcff.fa"), ["udcff.fa", "no UTF-8 text"]),
     "output is a file": (file_as_folder, changed(SEQUENCES, "--out", "{}/taken"), ["taken", "not a folder"]),
     "output below a file": (file_as_folder, changed(SEQUENCES, "--out", "{}/taken/out"), ["taken", "not a folder"]),
+    "output has somebody's config.json": (
+        foreign_configuration,
+        changed(SEQUENCES, "--out", "{}/model"),
+        ["model", "other files"],
+    ),
+    "somebody's config.json to overwrite": (
+        foreign_configuration,
+        changed([*SEQUENCES, "--overwrite"], "--out", "{}/model"),
+        ["model", "other files"],
+    ),
+    "positives in the output": (
+        bench_with_inputs,
+        changed(changed(SEQUENCES, "--positives", "{}/bench/pos.fa"), "--out", "{}/bench"),
+        ["--positives", "bench/pos.fa", "lies in --out"],
+    ),
+    "peaks in the output to overwrite": (
+        bench_with_inputs,
+        changed(changed([*GENOME, "--overwrite"], "--peaks", "a={}/bench/peaks.bed"), "--out", "{}/bench"),
+        ["--peaks", "bench/peaks.bed", "lies in --out"],
+    ),
     "output is somebody's folder": (other_results, changed(SEQUENCES, "--out", "{}/photos"), ["photos", "other files"]),
 }
 
@@ -179,3 +235,42 @@ def test_unknown_flags_and_values_end_with_2(arguments, capsys):
         main(arguments)
     assert ended.value.code == 2
     assert arguments[0].strip("-")[:5] in capsys.readouterr().err
+
+
+def test_names_are_shown_as_they_are_and_not_as_markup(files, capsys):
+    arguments = [
+        argument.replace("{}", str(files)) for argument in changed(GENOME, "--peaks", "a[/b][red]:eye:={}/peaks.bed")
+    ]
+    assert main([*arguments, "--quick", "--plan", "--out", str(files / "out")]) == 0
+    assert "a[/b][red]:eye:: positives + negatives" in capsys.readouterr().out
+
+
+def test_letters_that_the_terminal_lacks_are_no_error(files):
+    arguments = [argument.replace("{}", str(files)) for argument in changed(GENOME, "--peaks", "日本={}/peaks.bed")]
+    command = [sys.executable, "-m", "dnafast.bench", *arguments, "--quick", "--plan", "--out", str(files / "out")]
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    ended = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert b"??: positives + negatives" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError("Unable to allocate 7 TiB"), ["not enough memory", "7 TiB"]),
+        (OSError(errno.ENOSPC, "No space left on device", "out/runs.csv"), ["out/runs.csv: No space left on device"]),
+    ],
+)
+def test_what_a_machine_lacks_is_one_sentence(error, words, files, capsys, monkeypatch):
+    from dnafast.bench.experiment import Experiment
+
+    def fail(self):
+        raise error
+
+    monkeypatch.setattr(Experiment, "run", fail)
+    arguments = [argument.replace("{}", str(files)) for argument in SEQUENCES]
+    assert main([*arguments, "--quick", "--out", str(files / "out")]) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    for word in words:
+        assert word in message

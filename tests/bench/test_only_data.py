@@ -168,7 +168,7 @@ def only_encode(monkeypatch):
 
 def test_a_comparison_of_networks_is_not_mixed_with_this(files, tmp_path, only_encode, capsys):
     (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "runs.csv").write_text("run_id\n")
+    (tmp_path / "runs.csv").write_text("task,model,implementation,encoding,seed\n")
     (tmp_path / "mine.txt").write_text("keep\n")
     assert main(genome_arguments(files, tmp_path)) == 2
     assert "a comparison of networks" in capsys.readouterr().err

@@ -7,7 +7,12 @@ from dnafast.threads import set_spin_policy
 # OpenMP reads its policy when torch loads it, so the policy is set before anything here imports torch.
 set_spin_policy()
 
-from dnafast.bench.main import main  # noqa: E402
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from dnafast.bench.main import main
+
+        sys.exit(main())
+    except KeyboardInterrupt:
+        # Pressed while modules were loading; later ones are told in `main`.
+        print("\ndnafast: stopped.", file=sys.stderr)
+        sys.exit(130)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from dnafast import recipes, threads
 from dnafast.bench.contestants import Contestant, contestants
 from dnafast.bench.dataset import Dataset
 from dnafast.bench.datasets import datasets
+from dnafast.bench.finished import damaged_runs, save, sound_record
 from dnafast.bench.folder import (
     check_finished_runs,
     check_folder,
@@ -28,7 +30,7 @@ from dnafast.bench.measure import Meter
 from dnafast.bench.options import BenchOptions
 from dnafast.bench.plan import Estimate, estimate, most_train
 from dnafast.bench.runs import PHASE_COLUMNS, RUN_COLUMNS, Outcome, Resources, Row, Run, execute, failed
-from dnafast.records import Record, finished_run, plain, write_csv, write_json
+from dnafast.records import RECORD_NAME, write_csv, write_json
 from dnafast.report import terminal_table, write_report
 from dnafast.report.columns import STATES
 from dnafast.train import DivergedError
@@ -146,6 +148,11 @@ class Experiment:
         for dataset in self.datasets:
             dataset.write(out)
         outcomes = outcomes_of_others(out, self.runs)
+        for name in sorted(set(damaged_runs(out)) - {run.id for run in self.runs}):
+            self.console.print(
+                f"{name}: its record or one of its files is damaged, so it is left out; ask for it to do it again",
+                soft_wrap=True,
+            )
         with self._progress() as progress:
             for number, run in enumerate(self.runs, start=1):
                 outcome = self._one(run, f"{number}/{len(self.runs)}", progress)
@@ -163,10 +170,16 @@ class Experiment:
         """One run, or its record from an earlier bench."""
         folder = self.options.out / "runs" / run.id
         checksum = self.checksums[run.dataset.name]
-        record = finished_run(folder, run.config(), checksum)
+        # That its settings and data are those of now has been checked when the bench was prepared.
+        record = sound_record(folder)
         if record is not None:
             progress.console.print(f"{number} {run.id}: done earlier", soft_wrap=True)
             return Outcome(record.result["rows"], record.result["phases"])
+        if (folder / RECORD_NAME).exists():
+            progress.console.print(
+                f"{number} {run.id}: its record or one of its files is damaged, so it is done again", soft_wrap=True
+            )
+            (folder / RECORD_NAME).unlink()
         task = progress.add_task(f"{number} {run.id}", total=None)
 
         def advance(state: Any) -> None:
@@ -178,9 +191,7 @@ class Experiment:
         except _RUN_ERRORS as error:
             outcome = failed(run, error)
         else:
-            # The record is the last file of a run: its presence says that the run is finished.
-            result = {"rows": outcome.rows, "phases": outcome.phases}
-            Record(run.id, plain(run.config()), checksum, plain(result)).save(folder)
+            save(run, outcome, checksum, folder)
         finally:
             progress.remove_task(task)
         progress.console.print(f"{number} {_line(run, outcome)}", soft_wrap=True)
@@ -223,7 +234,11 @@ class Experiment:
         write_json(self.options.out / "config.json", config)
 
     def _progress(self) -> Progress:
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"))
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} steps"),
+        )
         return Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True)
 
 
@@ -273,7 +288,7 @@ def _resources(options: BenchOptions) -> Resources:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = device.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()) or (kind == "cpu" and number):
+    if not re.fullmatch("cpu|cuda(:[0-9]{1,6})?", device):
         raise ValueError(f"--device {options.device!r} must be auto, cpu, cuda or cuda:N")
     if kind == "cuda":
         there = torch.cuda.device_count()

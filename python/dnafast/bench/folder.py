@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dnafast
+from dnafast.bench.finished import RUN_FILES, sound_record, sound_records
 from dnafast.bench.options import BenchOptions
-from dnafast.records import (
-    RECORD_NAME,
-    Record,
-    check_writable_folder,
-    config_differences,
-    finished_run,
-    plain,
-)
+from dnafast.records import RECORD_NAME, check_writable_folder, config_differences, finished_run, plain
 
 if TYPE_CHECKING:
     # Runs load torch, which measuring the data path does without.
@@ -33,6 +26,9 @@ _FILES = (
     *("report.html", "summary.md", "summary.json", "runs.csv", "phases.csv", "data.json"),
     *("dataset.bed.gz", "dataset.csv.gz", "genome.fa.gz", DATA_PATH_TABLE, _CONFIG),
 )
+# What only a configuration of ours has, all together; where it is damaged, how the tables begin tells as well.
+_OWN_KEYS = frozenset({"version", "checksums", "options", "command", "machine"})
+_OWN_TABLES = {"runs.csv": b"task,model,implementation,encoding,", DATA_PATH_TABLE: b"job,contender,version,"}
 # Options that do not change what a run gives.
 _PASSING = ("plan", "overwrite", "models", "seeds", "out", "max_minutes")
 
@@ -44,7 +40,8 @@ def check_folder(options: BenchOptions) -> None:
         ValueError, OSError: names the folder.
     """
     out = check_writable_folder(options.out)
-    if out.is_dir() and not (out / _CONFIG).exists() and any(out.iterdir()):
+    _check_that_inputs_lie_elsewhere(options)
+    if out.is_dir() and not _is_ours(out) and any(out.iterdir()):
         raise ValueError(f"--out {out} is a folder with other files in it: choose a new or empty one")
     if options.overwrite or not (out / _CONFIG).exists():
         return
@@ -53,6 +50,42 @@ def check_folder(options: BenchOptions) -> None:
     if options.only == "data" or has_data_path:
         what = "a measurement of the data path" if has_data_path else "a comparison of networks"
         raise ValueError(f"--out {out} holds {what}: choose another folder, or replace it with --overwrite")
+    _earlier_configuration(out)
+
+
+def _check_that_inputs_lie_elsewhere(options: BenchOptions) -> None:
+    """Refuse to read what the results, or --overwrite, would replace.
+
+    Raises:
+        ValueError: names the file.
+    """
+    out = options.out
+    given = [(name, getattr(options, name)) for name in ("fasta", "positives", "negatives", "table")]
+    given += [("peaks", Path(one.partition("=")[2] or one)) for one in options.peaks]
+    given += [("exclude", path) for path in options.exclude]
+    for name, path in given:
+        # A link counts where it lies and where it leads.
+        if path is not None and (
+            path.resolve().is_relative_to(out.resolve()) or out.absolute() in path.absolute().parents
+        ):
+            raise ValueError(f"--{name} {path} lies in --out {out}, whose files are replaced: choose another --out")
+
+
+def _is_ours(out: Path) -> bool:
+    """Whether a bench has written this folder, damaged since or not."""
+    path = out / _CONFIG
+    if not path.is_file():
+        return False
+    with contextlib.suppress(ValueError, RecursionError):
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(config, dict) and config.keys() >= _OWN_KEYS:
+            return True
+    for name, beginning in _OWN_TABLES.items():
+        if (out / name).is_file():
+            with (out / name).open("rb") as table:
+                if table.read(len(beginning)) == beginning:
+                    return True
+    return False
 
 
 def earlier_decisions(options: BenchOptions) -> Row | None:
@@ -60,18 +93,63 @@ def earlier_decisions(options: BenchOptions) -> Row | None:
 
     None where none of its runs has finished: nothing then is to be compared with what it decided.
     """
-    path = options.out / _CONFIG
-    if options.overwrite or not path.exists() or not _records(options.out):
+    if options.overwrite or not sound_records(options.out):
         return None
-    with contextlib.suppress(ValueError, KeyError):
-        earlier = json.loads(path.read_text())
-        there, now = (
-            {name: value for name, value in of.items() if name not in _PASSING}
-            for of in (earlier["options"], options.as_json())
-        )
-        if there == now and earlier["version"] == dnafast.__version__:
-            return {"max_train": earlier["max_train"], "torch_threads": earlier["torch_threads"]}
+    earlier = _earlier_configuration(options.out)
+    if earlier is None:
+        return None
+    there, now = (
+        {name: value for name, value in of.items() if name not in _PASSING}
+        for of in (earlier["options"], options.as_json())
+    )
+    if there == now and earlier["version"] == dnafast.__version__:
+        return {"max_train": earlier["max_train"], "torch_threads": earlier["torch_threads"]}
     return None
+
+
+def _earlier_configuration(out: Path) -> Row | None:
+    """The configuration of the comparison in a folder; None where there is none.
+
+    Raises:
+        ValueError: it is damaged: names the file, and `--overwrite`.
+    """
+    path = out / _CONFIG
+    if not path.exists():
+        return None
+    config: Any = None
+    with contextlib.suppress(ValueError, RecursionError):
+        config = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(config, dict) or not all(holds(config.get(name)) for name, holds in _NEEDED.items()):
+        raise ValueError(f"{path} is damaged: choose another --out, or replace the results there with --overwrite")
+    return config
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _is_threads(value: object) -> bool:
+    return isinstance(value, dict) and all(type(number) is int and number > 0 for number in value.values())
+
+
+def _is_start(value: object) -> bool:
+    """Whether this is what `starts` makes."""
+    return (
+        isinstance(value, dict)
+        and all(_is_texts(value.get(name)) for name in ("command", "models", "runs"))
+        and isinstance(value.get("seeds"), list)
+        and all(type(seed) is int for seed in value["seeds"])
+    )
+
+
+# What is read of an earlier configuration, each with what it must be.
+_NEEDED: dict[str, Callable[[object], bool]] = {
+    "version": lambda value: isinstance(value, str),
+    "options": lambda value: isinstance(value, dict),
+    "starts": lambda value: isinstance(value, list) and all(map(_is_start, value)),
+    "max_train": lambda value: value is None or (type(value) is int and value > 0),
+    "torch_threads": _is_threads,
+}
 
 
 def check_finished_runs(out: Path, runs: Sequence[Run], checksums: Mapping[str, str]) -> None:
@@ -81,9 +159,10 @@ def check_finished_runs(out: Path, runs: Sequence[Run], checksums: Mapping[str, 
         ValueError: names the run, what differs, and `--overwrite`.
     """
     for run in runs:
-        finished_run(out / "runs" / run.id, run.config(), checksums[run.dataset.name])
+        if sound_record(out / "runs" / run.id) is not None:
+            finished_run(out / "runs" / run.id, run.config(), checksums[run.dataset.name])
     shared = {run.dataset.name: run.shared_config() for run in runs}
-    for record in _records(out):
+    for record in sound_records(out):
         name = str(record.config.get("dataset"))
         config = plain(shared.get(name))
         if config is None:
@@ -108,7 +187,7 @@ def outcomes_of_others(out: Path, runs: Sequence[Run]) -> list[Outcome]:
     asked = {run.id for run in runs}
     return [
         Outcome(record.result["rows"], record.result["phases"])
-        for record in _records(out)
+        for record in sound_records(out)
         if record.run_id not in asked
     ]
 
@@ -120,11 +199,11 @@ def starts(out: Path, command: Sequence[str], runs: Sequence[Run]) -> list[Row]:
     replaced.
     """
     asked = {run.id for run in runs}
-    finished = {record.run_id for record in _records(out)}
+    finished = {record.run_id for record in sound_records(out)}
     kept: list[Row] = []
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        earlier = json.loads((out / _CONFIG).read_text())["starts"]
-        kept = [start for start in earlier if (finished - asked) & set(start["runs"])]
+    earlier = _earlier_configuration(out)
+    if earlier is not None:
+        kept = [start for start in earlier["starts"] if (finished - asked) & set(start["runs"])]
     models = [f"{run.contestant.name}:{run.contestant.implementation}" for run in runs]
     begun = {
         "command": list(command),
@@ -136,15 +215,21 @@ def starts(out: Path, command: Sequence[str], runs: Sequence[Run]) -> list[Row]:
 
 
 def remove_earlier(out: Path) -> None:
-    """Remove what an earlier bench left."""
-    if not (out / _CONFIG).exists():
+    """Remove what an earlier bench left, and nothing else."""
+    if not _is_ours(out):
         return
-    if (out / "runs").is_dir():
-        shutil.rmtree(out / "runs")
+    runs = out / "runs"
+    for folder in sorted(runs.iterdir()) if runs.is_dir() else ():
+        # The record goes first: without it, a run is not finished.
+        for name in (RECORD_NAME, *RUN_FILES):
+            if folder.is_dir():
+                (folder / name).unlink(missing_ok=True)
+        _remove_if_empty(folder)
+    _remove_if_empty(runs)
     for name in _FILES:
         (out / name).unlink(missing_ok=True)
 
 
-def _records(out: Path) -> list[Record]:
-    found = (Record.load(path.parent) for path in sorted((out / "runs").glob(f"*/{RECORD_NAME}")))
-    return [record for record in found if record is not None]
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+        folder.rmdir()

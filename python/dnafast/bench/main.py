@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 # What a user's input can raise while options are read and data prepared; anything else is our mistake and keeps its
 # traceback.
-_USER_ERRORS = (ValueError, OSError)
+_USER_ERRORS = (ValueError, OSError, MemoryError)
 
 
 def main(arguments: list[str] | None = None, program: str = "python -m dnafast.bench") -> int:
@@ -27,9 +28,14 @@ def main(arguments: list[str] | None = None, program: str = "python -m dnafast.b
         goes on).
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal or a pipe that cannot show a letter shows a question mark in its place.
+        sys.stdout.reconfigure(errors="replace")
     options = bench_options.parse(arguments, program)
-    console = Console(highlight=False)
+    # What users name (files, tasks) is shown as it is: it is no markup.
+    console = Console(highlight=False, markup=False, emoji=False)
     try:
+        bench_options.check_arguments(arguments)
         bench_options.check(options)
         bench = _prepared(options, console, arguments)
     except _USER_ERRORS as error:
@@ -40,7 +46,7 @@ def main(arguments: list[str] | None = None, program: str = "python -m dnafast.b
         return 0
     try:
         return bench.run()
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         # A full disk, say: what was finished before is whole, and the rest can follow.
         return _fail(error)
     except KeyboardInterrupt:
@@ -64,6 +70,9 @@ def _prepared(options: bench_options.BenchOptions, console: Console, arguments: 
 def _fail(error: Exception) -> int:
     """Print a user's mistake as one sentence."""
     message = str(error)
+    if isinstance(error, MemoryError):
+        needed = f" ({message})" if message else ""
+        message = f"there is not enough memory for this{needed}: use fewer or shorter windows, or a larger machine"
     if isinstance(error, OSError) and error.strerror:
         message = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     print(f"dnafast: {message}", file=sys.stderr)

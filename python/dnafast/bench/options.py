@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
+
+from dnafast.threads import usable_cpus
 
 
 def _unset(default: str, metavar: str) -> Any:
@@ -148,18 +151,7 @@ def check(options: BenchOptions) -> None:
         raise ValueError(f"{' and '.join(kinds)} are different kinds of data: give one of them")
     if options.positives and options.fasta:
         raise ValueError("--fasta goes with --peaks or --table, not with --positives and --negatives")
-    for name, least in (("length", 1), ("epochs", 1), ("batch_size", 2), ("max_train", 2), ("threads", 1)):
-        value = getattr(options, name)
-        if value is not None and value < least:
-            raise ValueError(f"--{name.replace('_', '-')} {value} must be at least {least}")
-    if not options.ratio > 0:
-        raise ValueError(f"--ratio {options.ratio} must be above 0")
-    if not 0 <= options.max_n <= 1:
-        raise ValueError(f"--max-n {options.max_n} must lie between 0 and 1")
-    if not options.max_minutes >= 0:
-        raise ValueError(f"--max-minutes {options.max_minutes} must be 0 (no bound) or more")
-    if options.learning_rate is not None and not options.learning_rate > 0:
-        raise ValueError(f"--learning-rate {options.learning_rate} must be above 0")
+    _check_numbers(options)
     if not options.seeds:
         raise ValueError("--seeds needs a number: how many seeds, or the very seeds")
     if len(options.seeds) == 1 and options.seeds[0] < 1:
@@ -169,11 +161,44 @@ def check(options: BenchOptions) -> None:
             f"--seeds {options.seeds[0]} would be that many runs of each network; give at most {_MOST_SEEDS}, or two "
             "or more numbers to name the very seeds"
         )
-    if len(set(options.seeds)) != len(options.seeds) or min(options.seeds) < 0:
-        raise ValueError(f"--seeds {' '.join(map(str, options.seeds))} must be distinct and not negative")
+    if len(set(options.seeds)) != len(options.seeds) or min(options.seeds) < 0 or max(options.seeds) >= 2**63:
+        raise ValueError(f"--seeds {' '.join(map(str, options.seeds))} must be distinct, not negative and below 2**63")
 
 
 _MOST_SEEDS = 100
+_MOST_THREADS = 1024
+# The least and the most that each can be. The most are far above any use: above them something overflows, or a slip of
+# the finger fills the memory.
+_BOUNDS = {
+    "length": (1, 100_000_000),
+    "epochs": (1, 1_000_000),
+    "batch_size": (2, 1_000_000),
+    "max_train": (2, 1_000_000_000_000),
+    "threads": (1, _MOST_THREADS),
+}
+
+
+def _check_numbers(options: BenchOptions) -> None:
+    """Refuse numbers that mean nothing, or that no machine can serve."""
+    for name, (least, most) in _BOUNDS.items():
+        value = getattr(options, name)
+        flag = f"--{name.replace('_', '-')} {value}"
+        if value is not None and value < least:
+            raise ValueError(f"{flag} must be at least {least}")
+        if value is not None and value > most:
+            there = f" (this process may use {usable_cpus()} processors)" if name == "threads" else ""
+            raise ValueError(f"{flag} must be at most {most}{there}")
+    if not 0 < options.ratio <= _LARGEST_RATIO:
+        raise ValueError(f"--ratio {options.ratio} must be above 0 and at most {_LARGEST_RATIO}")
+    if not 0 <= options.max_n <= 1:
+        raise ValueError(f"--max-n {options.max_n} must lie between 0 and 1")
+    if not 0 <= options.max_minutes < math.inf:
+        raise ValueError(f"--max-minutes {options.max_minutes} must be 0 (no bound) or more")
+    if options.learning_rate is not None and not 0 < options.learning_rate < math.inf:
+        raise ValueError(f"--learning-rate {options.learning_rate} must be above 0 and finite")
+
+
+_LARGEST_RATIO = 1000
 _OF_PEAKS = ("pool", "length", "sample", "ratio", "exclude", "contigs", "outside", "columns", "max_n")
 _OF_NETWORKS = ("pool", "test", "valid", "strand", "models", "seeds", "epochs", "learning_rate", "max_minutes",
                 "max_train", "plan", "device")  # fmt: skip
@@ -229,3 +254,34 @@ Command = Annotated[BenchOptions, tyro.conf.FlagCreatePairsOff]
 def parse(arguments: list[str] | None = None, program: str = "python -m dnafast.bench") -> BenchOptions:
     """Options from a command line; ``--help`` and unknown flags end the process as argparse does (exit code 2)."""
     return tyro.cli(Command, args=arguments, prog=program)
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse what a command line says and `BenchOptions` cannot show any more.
+
+    Raises:
+        ValueError: an option given twice, of which the first would be lost; one without any value; or a value that is
+            no UTF-8 text, as the results are that name it.
+    """
+    seen: set[str] = set()
+    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode(errors="backslashreplace").decode()
+            raise ValueError(f"'{shown}' is no UTF-8 text, and the results have to name it: rename it") from None
+        if not argument.startswith("--"):
+            continue
+        flag, has_value, _ = argument.partition("=")
+        flag = flag.replace("_", "-")
+        field = next(
+            (one for one in dataclasses.fields(BenchOptions) if f"--{one.name.replace('_', '-')}" == flag), None
+        )
+        if flag in seen:
+            several = field is not None and isinstance(field.default, tuple)
+            raise ValueError(
+                f"{flag} is given twice: give it once{', with all its values after it' if several else ''}"
+            )
+        seen.add(flag)
+        if field is not None and not isinstance(field.default, bool) and not has_value and following.startswith("--"):
+            raise ValueError(f"{flag} has no value: give one after it, or leave {flag} out")
