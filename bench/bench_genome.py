@@ -50,6 +50,13 @@ def warmth(cold: bool) -> str:
     return "from the disk" if cold else "from the page cache"
 
 
+def check(opened: Any, plain: numpy_lookup_peer.Genome) -> None:
+    """That a rival's genome has the contigs, and the letters of a few windows."""
+    assert opened.contig_lengths() == simulated.contig_lengths()
+    windows = simulated.random_windows(8, 1000)
+    np.testing.assert_array_equal(opened.letters(opened.prepare(windows)) & 0xDF, plain.letters(windows) & 0xDF)
+
+
 class TestFirstOpen:
     """A plain FASTA is opened for the first time. pyfaidx, pysam and bionumpy only write an index, no base."""
 
@@ -69,7 +76,7 @@ class TestFirstOpen:
         assert result.contigs == simulated.contig_lengths()
 
     @pytest.mark.parametrize("rival", RIVALS)
-    def test_rival(self, benchmark: Any, fasta: Path, cold: bool, rival: str) -> None:
+    def test_rival(self, benchmark: Any, fasta: Path, plain: numpy_lookup_peer.Genome, cold: bool, rival: str) -> None:
         peer = load(rival)
 
         def forget() -> None:
@@ -78,7 +85,7 @@ class TestFirstOpen:
                 drop_from_page_cache([fasta])
 
         self.note(benchmark, cold, "rival" if rival == "genvarloader" else "index", rival)
-        benchmark.pedantic(peer.Genome, (fasta,), setup=forget, rounds=min(ROUNDS, 3))
+        check(benchmark.pedantic(peer.Genome, (fasta,), setup=forget, rounds=min(ROUNDS, 3)), plain)
 
     @pytest.mark.parametrize("threads", THREADS)
     def test_limit(self, benchmark: Any, fasta: Path, tmp_path: Path, cold: bool, threads: int) -> None:
@@ -112,15 +119,16 @@ class TestFirstOpenOfBgzip:
         assert result.contigs == simulated.contig_lengths()
 
     @pytest.mark.parametrize("rival", ["genvarloader", "pysam"])
-    def test_rival(self, benchmark: Any, compressed: Path, rival: str) -> None:
+    def test_rival(self, benchmark: Any, compressed: Path, plain: numpy_lookup_peer.Genome, rival: str) -> None:
         peer = load(rival)
         self.note(benchmark, "rival" if rival == "genvarloader" else "index", rival)
-        benchmark.pedantic(
+        opened = benchmark.pedantic(
             peer.Genome,
             (compressed,),
             setup=lambda: remove(peer.left_beside(compressed)),
             rounds=min(ROUNDS, 2),
         )
+        check(opened, plain)
 
 
 class TestOpenAgain:
@@ -134,9 +142,11 @@ class TestOpenAgain:
         assert benchmark(dnafast.Genome, fasta).contigs == genome.contigs
 
     @pytest.mark.parametrize("rival", ["py2bit", *RIVALS])
-    def test_rival(self, benchmark: Any, fasta: Path, twobit: Path, rival: str) -> None:
+    def test_rival(
+        self, benchmark: Any, fasta: Path, twobit: Path, plain: numpy_lookup_peer.Genome, rival: str
+    ) -> None:
         self.note(benchmark, "rival", rival)
-        benchmark(load(rival).Genome, twobit if rival == "py2bit" else fasta)
+        check(benchmark(load(rival).Genome, twobit if rival == "py2bit" else fasta), plain)
 
 
 class TestFirstBatch:

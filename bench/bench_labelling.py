@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for the child process, which r
 
 import simulated
 from dnafast import Regions, SparseLabels, Windows, label, tiles
+from yardstick import note
 
 LENGTH = 200
 POSITIVE, NEGATIVE = 0.5, 0.1
@@ -31,7 +32,7 @@ class Size(NamedTuple):
     peaks: int
 
     def __str__(self) -> str:
-        return f"{self.tiles} tiles, {self.files} files of {self.peaks} peaks"
+        return f"{self.tiles:,} tiles labelled by {self.files} files of {self.peaks:,} peaks"
 
 
 CHECKED = Size(20_000, 3, 2000)
@@ -80,27 +81,27 @@ def check(laid: Windows, peaks: list[Regions], found: np.ndarray) -> None:
             assert found[row, task] == expected
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", simulated.thread_counts())
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 def test_label(benchmark: Any, full: tuple[Size, Windows, list[Regions]], sparse: bool, threads: int) -> None:
     size, laid, peaks = full
-    benchmark.group = f"labels of {size}"
+    note(benchmark, f"{size}, {'sparse' if sparse else 'dense'}", "ours", "dnafast", threads=threads)
     options: Any = {"positive": POSITIVE, "negative": NEGATIVE, "sparse": sparse, "threads": threads}
     found = benchmark.pedantic(label, (laid, peaks), options, rounds=3)
     beginning = found.to_dense(slice(1000)) if isinstance(found, SparseLabels) else found[:1000]
     check(laid, peaks, beginning)
     benchmark.extra_info["result_mb"] = round(found.nbytes / 1e6)
     del found, beginning
-    if threads == 1:
+    if threads != 2:
         return
     before, peak = memory(size, sparse)
     benchmark.extra_info |= {"tables_mb": round(before / 1e6), "added_peak_rss_mb": round((peak - before) / 1e6)}
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", simulated.thread_counts())
 def test_label_ours(benchmark: Any, rivalry: tuple[Size, Windows, list[Regions]], threads: int) -> None:
     size, laid, peaks = rivalry
-    benchmark.group = f"labels of {size}, rivals"
+    note(benchmark, str(size), "ours", "dnafast", threads=threads)
     found = benchmark.pedantic(label, (laid, peaks, POSITIVE, NEGATIVE), {"threads": threads}, rounds=5)
     check(laid, peaks, found)
 
@@ -113,7 +114,7 @@ def test_label_elsewhere(benchmark: Any, rivalry: tuple[Size, Windows, list[Regi
     expected = label(laid, peaks, POSITIVE, NEGATIVE)
     np.testing.assert_array_equal(module.label(laid, peaks, POSITIVE, NEGATIVE), expected)
     size, laid, peaks = rivalry
-    benchmark.group = f"labels of {size}, rivals"
+    note(benchmark, str(size), "rival", rival)
     found = benchmark.pedantic(module.label, (laid, peaks, POSITIVE, NEGATIVE), rounds=2)
     np.testing.assert_array_equal(found, label(laid, peaks, POSITIVE, NEGATIVE))
 

@@ -1,4 +1,7 @@
-"""An epoch of shuffled windows of 1000 bases: the loader, torch's DataLoader over pyfaidx, and GenVarLoader's."""
+"""An epoch of shuffled windows of 1000 bases: the loader, loops over numpy and pyfaidx, DataLoaders.
+
+A count of threads takes in the consumer's: with one, batches are made in it; with two, a thread or worker is beside it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 
 import simulated
 from dnafast import BaseCodes, Genome, Loader, OneHot, Windows
-from peers import numpy_lookup_peer
+from peers import numpy_compare_peer, numpy_lookup_peer
 from yardstick import load, note
 
 LENGTH = 1000
@@ -42,15 +45,12 @@ def one_hot(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 class PyfaidxDataset:
-    """What people write: a window is fetched, turned and looked up in a table."""
+    """A window is fetched as a plain string, the fastest way pyfaidx has, and compared with each base."""
 
     def __init__(self, fasta: Path, windows: Windows) -> None:
         self.fasta = str(fasta)
         self.windows = windows
         self.open: Any = None
-        self.table = np.zeros((256, 4), np.float32)
-        for channel, letter in enumerate(b"ACGT"):
-            self.table[letter, channel] = 1
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -59,11 +59,12 @@ class PyfaidxDataset:
         if self.open is None:
             import pyfaidx
 
-            self.open = pyfaidx.Fasta(self.fasta, sequence_always_upper=True, rebuild=False)
+            self.open = pyfaidx.Fasta(self.fasta, as_raw=True, sequence_always_upper=False, rebuild=False)
         start = int(self.windows.start[row])
-        sequence = self.open[self.windows.contigs[self.windows.contig[row]]][start : start + LENGTH]
-        text = (-sequence if self.windows.strand[row] < 0 else sequence).seq
-        return np.ascontiguousarray(self.table[np.frombuffer(text.encode(), np.uint8)].T)
+        text = self.open[self.windows.contigs[self.windows.contig[row]]][start : start + LENGTH]
+        letters = np.frombuffer(text.encode(), np.uint8)[None]
+        strand = self.windows.strand[row : row + 1]
+        return numpy_compare_peer.one_hot_on_strands(letters, strand, np.empty((1, 4, LENGTH), np.float32))[0]
 
 
 @pytest.fixture
@@ -94,12 +95,46 @@ def describe(benchmark: Any, encoding: str, *what: Any, threads: int = 1) -> Non
 def test_loader(
     benchmark: Any, genome: Genome, windows: Windows, codes: NDArray[np.uint8], encoding: str, threads: int
 ) -> None:
-    loader = Loader(genome, windows, encoding=ENCODINGS[encoding], batch_size=BATCH, threads=threads)
+    loader = Loader(genome, windows, encoding=ENCODINGS[encoding], batch_size=BATCH, threads=threads - 1)
     first = next(iter(loader))
     expected = codes[np.asarray(first.index)]
     assert np.array_equal(first.x, expected if encoding == "base codes" else one_hot(expected))
     describe(benchmark, encoding, "ours", "dnafast", threads=threads)
     run(benchmark, lambda: (batch.x for batch in loader), rounds=5)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_numpy_loop(
+    benchmark: Any,
+    plain: numpy_lookup_peer.Genome,
+    windows: Windows,
+    codes: NDArray[np.uint8],
+    encoding: str,
+) -> None:
+    """Letters in memory, each batch in memory of its own; letters stand for base codes."""
+    dtype = np.float32 if encoding == "one-hot float32" else np.uint8
+    offsets = np.cumsum([0, *(len(plain.contigs[name]) for name in windows.contigs)])
+    text = np.concatenate([plain.contigs[name] for name in windows.contigs])
+    places = np.lib.stride_tricks.sliding_window_view(text, LENGTH)
+    starts = offsets[windows.contig] + windows.start
+
+    def encode(rows: NDArray[np.int64]) -> NDArray[Any]:
+        letters, strand = places[starts[rows]], windows.strand[rows]
+        if encoding == "base codes":
+            return numpy_compare_peer.on_strands(letters, strand)
+        return numpy_compare_peer.one_hot_on_strands(letters, strand, np.empty((len(rows), 4, LENGTH), dtype))
+
+    def batches() -> Iterable[Any]:
+        order = np.random.default_rng(0).permutation(len(starts))
+        return (encode(order[first : first + BATCH]) for first in range(0, len(order), BATCH))
+
+    x = encode(np.arange(BATCH))
+    if encoding == "base codes":
+        assert np.array_equal(numpy_lookup_peer.codes(x), codes[:BATCH])
+    else:
+        assert np.array_equal(x, one_hot(codes[:BATCH]))
+    describe(benchmark, encoding, "rival", "numpy_compare")
+    run(benchmark, batches, rounds=5)
 
 
 def test_pyfaidx_loop(benchmark: Any, dataset: PyfaidxDataset) -> None:
@@ -112,9 +147,10 @@ def test_pyfaidx_loop(benchmark: Any, dataset: PyfaidxDataset) -> None:
     run(benchmark, batches, rounds=2, warmup_rounds=0)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_torch_dataloader(benchmark: Any, dataset: PyfaidxDataset, workers: int) -> None:
+@pytest.mark.parametrize("threads", simulated.thread_counts())
+def test_torch_dataloader(benchmark: Any, dataset: PyfaidxDataset, threads: int) -> None:
     torch = pytest.importorskip("torch")
+    workers = threads - 1
     loader = torch.utils.data.DataLoader(
         dataset,
         batch_size=BATCH,
@@ -123,7 +159,7 @@ def test_torch_dataloader(benchmark: Any, dataset: PyfaidxDataset, workers: int)
         persistent_workers=workers > 0,
         collate_fn=lambda rows: torch.from_numpy(np.stack(rows)),
     )
-    describe(benchmark, "one-hot float32", "rival", "torch DataLoader over pyfaidx", threads=max(1, workers))
+    describe(benchmark, "one-hot float32", "rival", "torch DataLoader over pyfaidx", threads=threads)
     run(benchmark, lambda: loader, rounds=2, warmup_rounds=min(workers, 1))
 
 

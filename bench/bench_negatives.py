@@ -65,7 +65,7 @@ def positives(genome: Genome) -> Windows:
 
 
 def with_numpy(letters: list[NDArray[np.uint8]], positives: Windows) -> NDArray[np.int64]:
-    """Random starts until every bin is full: G+C by running sums, what touches a positive left out."""
+    """Random places until every bin is full, none twice: G+C by running sums, what touches a positive left out."""
     random = np.random.default_rng(0)
     offset = np.cumsum([0, *map(len, letters)])
     text = np.concatenate(letters)
@@ -76,15 +76,19 @@ def with_numpy(letters: list[NDArray[np.uint8]], positives: Windows) -> NDArray[
     np.add.at(blocked, start + LENGTH, -1)
     free = np.concatenate([[0], np.cumsum(np.cumsum(blocked[:-1]) > 0, dtype=np.int32)])
     wanted = np.bincount((sums[start + LENGTH] - sums[start]) * 50 // LENGTH, minlength=51)
+    used = np.zeros(len(text), bool)
     found: list[NDArray[np.int64]] = []
     for _ in range(50):
         tried = random.integers(0, len(text) - LENGTH, 10 * POSITIVES)
+        tried = tried[np.sort(np.unique(tried, return_index=True)[1])]
+        tried = tried[~used[tried]]
         contig = np.searchsorted(offset, tried, side="right")
         tried = tried[(tried + LENGTH <= offset[contig]) & (free[tried + LENGTH] == free[tried])]
         bins = (sums[tried + LENGTH] - sums[tried]) * 50 // LENGTH
         for one in np.flatnonzero(wanted):
             taken = tried[bins == one][: wanted[one]]
             wanted[one] -= len(taken)
+            used[taken] = True
             found.append(taken)
         if not wanted.any():
             break
@@ -103,10 +107,7 @@ def test_gc_matched(benchmark: Any, fasta: Path, positives: Windows, threads: in
     negatives = benchmark.pedantic(
         lambda: sample_negatives(Genome(fasta), positives, threads=threads), rounds=ROUNDS, warmup_rounds=1
     )
-    # The richest bins may be used up by the positives themselves.
-    assert len(negatives) > 0.999 * POSITIVES
-    genome = Genome(fasta)
-    assert abs(bins_of(genome, negatives) - bins_of(genome, positives)).sum() == POSITIVES - len(negatives)
+    check_matched(Genome(fasta), negatives, positives)
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -123,10 +124,13 @@ def test_gc_matched_by_tangermeme(
     assert abs(bins_of(genome, negatives) - bins_of(genome, positives)).sum() < 0.2 * POSITIVES
 
 
-def test_gc_matched_by_numpy(benchmark: Any, letters: list[NDArray[np.uint8]], positives: Windows) -> None:
+def test_gc_matched_by_numpy(
+    benchmark: Any, letters: list[NDArray[np.uint8]], genome: Genome, positives: Windows
+) -> None:
     describe(benchmark, "GC-matched", "rival", "numpy, letters in memory")
     found = benchmark.pedantic(with_numpy, (letters, positives), rounds=min(ROUNDS, 2))
-    assert len(found) > 0.99 * POSITIVES
+    contig, start = np.divmod(found, SIZE // CONTIGS)
+    check_matched(genome, Windows.from_arrays(tuple(genome.contigs), contig, start, LENGTH), positives)
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -144,6 +148,24 @@ def test_random(benchmark: Any, genome: Genome, positives: Windows, threads: int
         sample_negatives, (genome, positives), {"method": "random", "threads": threads}, rounds=ROUNDS, warmup_rounds=1
     )
     assert len(negatives) == POSITIVES
+    check_places(negatives, positives)
+
+
+def check_places(negatives: Windows, positives: Windows) -> None:
+    """No window twice, and none that touches a positive one."""
+    place = negatives.contig.astype(np.int64) * SIZE + negatives.start
+    assert len(np.unique(place)) == len(place)
+    # Of the positives in order only the first that ends behind a window's start can be the one that it touches.
+    taken = np.append(np.sort(positives.contig.astype(np.int64) * SIZE + positives.start), CONTIGS * SIZE)
+    assert (taken[np.searchsorted(taken, place - LENGTH, side="right")] >= place + LENGTH).all()
+
+
+def check_matched(genome: Genome, negatives: Windows, positives: Windows) -> None:
+    """The same, and each bin of G+C as full as that of the positives, but for what the genome lacks."""
+    check_places(negatives, positives)
+    # The richest bins may be used up by the positives themselves.
+    assert len(negatives) >= 0.999 * POSITIVES
+    assert abs(bins_of(genome, negatives) - bins_of(genome, positives)).sum() == POSITIVES - len(negatives)
 
 
 def bins_of(genome: Genome, windows: Windows) -> NDArray[np.int64]:

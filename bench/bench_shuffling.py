@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import os
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,15 @@ import pytest
 from numpy.typing import NDArray
 
 import dnafast
+import simulated
+from dnafast.threads import usable_cpus
+from yardstick import load, note
 
-COUNT = 20_000
+COUNT = simulated.call_size()
+# Rayon's, which has no other switch and reads it once.
+RAYON_THREADS = int(os.environ.get("RAYON_NUM_THREADS") or 0) or usable_cpus()
 LENGTHS = [81, 1000]
-KS = [1, 2, 3]
+WORDS = {1: "mono", 2: "di", 3: "tri"}
 
 
 @pytest.fixture(params=LENGTHS, scope="module")
@@ -28,44 +33,35 @@ def check(before: NDArray[np.uint8], after: NDArray[np.uint8], k: int) -> None:
     assert (before != after).mean() > 0.6
 
 
-def name_group(benchmark: Any, letters: NDArray[np.uint8], k: int) -> None:
-    benchmark.group = f"shuffle, k = {k}, {COUNT} of {letters.shape[1]} bases"
+def describe(benchmark: Any, letters: NDArray[np.uint8], k: int, *what: Any, form: str = "", threads: int = 1) -> None:
+    length = "1 kb" if letters.shape[1] == 1000 else f"{letters.shape[1]} bases"
+    job = f"{COUNT:,} {WORDS[k]}nucleotide shuffles of {length}{form}"
+    note(benchmark, job, *what, threads=threads, bases=letters.size)
 
 
-def throughput(benchmark: Any, letters: NDArray[np.uint8]) -> None:
-    """Gbase a second, from the median."""
-    if benchmark.stats is not None:
-        benchmark.extra_info["gbase_per_second"] = round(letters.size / benchmark.stats.stats.median / 1e9, 3)
-
-
-@pytest.mark.parametrize("k", KS)
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("k", WORDS)
+@pytest.mark.parametrize("threads", simulated.thread_counts())
 def test_shuffle(benchmark: Any, letters: NDArray[np.uint8], k: int, threads: int) -> None:
-    name_group(benchmark, letters, k)
+    describe(benchmark, letters, k, "ours", "dnafast", threads=threads)
     check(letters, dnafast.shuffle(letters, k, seed=1, threads=threads), k)
     benchmark.pedantic(dnafast.shuffle, (letters, k), {"seed": 1, "threads": threads}, rounds=11, warmup_rounds=1)
-    throughput(benchmark, letters)
 
 
 @pytest.mark.parametrize("k", [2])
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", simulated.thread_counts())
 def test_shuffle_texts(benchmark: Any, letters: NDArray[np.uint8], k: int, threads: int) -> None:
     """A list of str instead of an array."""
-    name_group(benchmark, letters, k)
+    describe(benchmark, letters, k, "ours", "dnafast", form=" as str", threads=threads)
     texts = [row.tobytes().decode() for row in letters]
     shuffled = dnafast.shuffle(texts, k, seed=1, threads=threads)
     assert "".join(shuffled).encode() == dnafast.shuffle(letters, k, seed=1).tobytes()
     benchmark.pedantic(dnafast.shuffle, (texts, k), {"seed": 1, "threads": threads}, rounds=11, warmup_rounds=1)
-    throughput(benchmark, letters)
 
 
-@pytest.mark.parametrize("k", KS)
+@pytest.mark.parametrize("k", WORDS)
 @pytest.mark.parametrize("rival", ["seqpro", "numpy_walk"])
 def test_shuffle_elsewhere(benchmark: Any, letters: NDArray[np.uint8], k: int, rival: str) -> None:
-    name_group(benchmark, letters, k)
-    if rival == "seqpro":
-        pytest.importorskip(rival)
-    peer = importlib.import_module(f"peers.{rival}_peer")
+    describe(benchmark, letters, k, "rival", rival, threads=RAYON_THREADS if rival == "seqpro" else 1)
+    peer = load(rival)
     check(letters, peer.shuffle(letters, k, 1), k)
     benchmark.pedantic(peer.shuffle, (letters, k, 1), rounds=3)
-    throughput(benchmark, letters)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import simulated
 from dnafast import tiles
+from yardstick import note
 
 LENGTH = 200
 
@@ -31,14 +32,19 @@ def with_numpy(outline: simulated.Outline) -> list[NDArray[np.int64]]:
     return starts
 
 
-@pytest.mark.benchmark(group="tiles of 200 over 3.1 Gb")
+def describe(benchmark: Any, outline: simulated.Outline, *what: Any) -> None:
+    size = sum(outline.contigs.values())
+    note(benchmark, f"tiles of {LENGTH} bases over {size / 1e9:.2g} Gb", *what)
+
+
 def test_tiles(benchmark: Any, outline: Any) -> None:
+    describe(benchmark, outline, "ours", "dnafast")
     laid = benchmark.pedantic(tiles, (outline, LENGTH, LENGTH), rounds=5, warmup_rounds=1)
     np.testing.assert_array_equal(laid.start, np.concatenate(with_numpy(outline)))
     assert laid.flow["laid"] == sum(-(-size // LENGTH) for size in outline.contigs.values())
 
 
-@pytest.mark.benchmark(group="tiles of 200 over 3.1 Gb")
-def test_tiles_numpy(benchmark: Any, outline: simulated.Outline) -> None:
+def test_tiles_by_numpy(benchmark: Any, outline: Any) -> None:
+    describe(benchmark, outline, "rival", "numpy")
     starts = benchmark.pedantic(with_numpy, (outline,), rounds=5, warmup_rounds=1)
-    assert len(starts) == len(outline.contigs)
+    np.testing.assert_array_equal(np.concatenate(starts), tiles(outline, LENGTH, LENGTH).start)

@@ -57,7 +57,7 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     machine_info["environment"] = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith(("DNAFAST_BENCH", "DNAFAST_ISA", "DNAFAST_THREADS", "GOMP_", "OMP_", "NUMBA_"))
+        if name.startswith(("DNAFAST_BENCH", "DNAFAST_ISA", "DNAFAST_THREADS", "GOMP_", "OMP_", "NUMBA_", "RAYON_"))
     }
 
 

@@ -18,6 +18,8 @@ HERE = Path(__file__).parent
 BEGIN, END = "<!-- tables: python bench/table.py --write -->", "<!-- end of the tables -->"
 INSTRUCTION_SETS = {"avx512f": "AVX-512", "avx2": "AVX2", "asimd": "NEON"}
 RUN = "--benchmark-only --benchmark-max-time=0.5 --benchmark-min-rounds=3 --benchmark-warmup=off -q -p no:cacheprovider"
+# Of the median, for half the interquartile range.
+MOST_SPREAD = 0.25
 
 Row = dict[str, Any]
 
@@ -56,6 +58,13 @@ def figure(row: Row | None, named: bool) -> str:
     return f"{text} ±{50 * row['spread']:.0f} %" + (f", {row['name']}" if named else "")
 
 
+def ratio(other: Row | None, ours: Row) -> str:
+    """How many times as long another takes; none where half the interquartile range of either is above a quarter."""
+    if other is None or max(other["spread"], ours["spread"]) / 2 > MOST_SPREAD:
+        return "–"
+    return f"{other['median'] / ours['median']:.2g}"
+
+
 def speed_table(rows: list[Row], threads: int) -> list[str]:
     """A line a job: the fastest with at most so many threads."""
     lines = [
@@ -69,10 +78,7 @@ def speed_table(rows: list[Row], threads: int) -> list[str]:
             best[role] = min(able, key=lambda row: row["median"], default=None)
         if best["ours"] is None or (best["rival"] is None and best["limit"] is None):
             continue
-        ratios = [
-            f"{other['median'] / best['ours']['median']:.2g}" if (other := best[role]) else "–"
-            for role in ("rival", "limit")
-        ]
+        ratios = [ratio(best[role], best["ours"]) for role in ("rival", "limit")]
         rival = figure(best["rival"], True)
         if best["index"]:
             rival += f" (index alone: {figure(best['index'], True)})"

@@ -22,6 +22,10 @@ class Genome:
     def __init__(self, path: Path) -> None:
         self.fasta = bionumpy.open_indexed(str(path))
 
+    def contig_lengths(self) -> dict[str, int]:
+        # Its own get_contig_lengths() gives the length of a line.
+        return {name: int(row["rlen"]) for name, row in self.fasta._index.items()}
+
     def prepare(self, windows):
         """Its intervals; contigs encoded as numbers take its faster way."""
         contig = bionumpy.EncodedArray(windows.contig.astype(int), StringEncoding(list(windows.contigs)))

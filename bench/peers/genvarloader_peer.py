@@ -31,6 +31,9 @@ class Genome:
         """Into memory, which is faster for many windows."""
         self.reference = genvarloader.Reference.from_path(self.path)
 
+    def contig_lengths(self) -> dict[str, int]:
+        return dict(zip(self.reference.contigs, np.diff(self.reference.offsets).tolist(), strict=True))
+
     def prepare(self, windows):
         """Contigs by its numbers, starts and ends."""
         numbers = self.reference.c_map.c_idxs(np.array(windows.contigs))

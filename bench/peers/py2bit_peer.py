@@ -15,6 +15,9 @@ class Genome:
     def __init__(self, path: Path) -> None:
         self.twobit = py2bit.open(str(path))
 
+    def contig_lengths(self) -> dict[str, int]:
+        return dict(self.twobit.chroms())
+
     def prepare(self, windows):
         """Names, starts and ends as plain Python."""
         names = [windows.contigs[number] for number in windows.contig.tolist()]

@@ -21,6 +21,9 @@ class Genome:
         # The fastest way there is: plain strings, upper case not asked for.
         self.fasta = pyfaidx.Fasta(str(path), as_raw=True, sequence_always_upper=False)
 
+    def contig_lengths(self) -> dict[str, int]:
+        return {name: len(self.fasta[name]) for name in self.fasta.keys()}  # noqa: SIM118
+
     def prepare(self, windows):
         """Names, starts and ends as plain Python."""
         names = [windows.contigs[number] for number in windows.contig.tolist()]

@@ -20,6 +20,9 @@ class Genome:
     def __init__(self, path: Path) -> None:
         self.fasta = pysam.FastaFile(str(path))
 
+    def contig_lengths(self) -> dict[str, int]:
+        return dict(zip(self.fasta.references, self.fasta.lengths, strict=True))
+
     def prepare(self, windows):
         """Names, starts and ends as plain Python."""
         names = [windows.contigs[number] for number in windows.contig.tolist()]
