@@ -8,12 +8,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dnafast import Genome, Regions, Windows
+from dnafast import BaseCodes, Genome, Regions, Windows
 from dnafast.bench.data_path import closed, lookup, run
 from dnafast.bench.data_path.jobs import JOBS, SOUND, encodings
 from dnafast.bench.data_path.run import COLUMNS
@@ -376,7 +377,7 @@ def test_torch_is_not_loaded():
 
 
 @pytest.mark.parametrize("length", [1, 5, 6, 61])
-def test_looking_up_gives_what_encoding_gives(length):
+def test_comparing_letters_gives_what_encoding_gives(length):
     generator = np.random.default_rng(length)
     table = np.frombuffer(b"ACGTNacgtnRYxx-", np.uint8)[generator.integers(0, 15, (40, length))]
     strand = generator.choice(np.array([1, 0, -1], np.int8), 40)
@@ -384,10 +385,19 @@ def test_looking_up_gives_what_encoding_gives(length):
     genome = Genome.from_sequences(plain)
     windows = Windows.from_arrays(tuple(genome.contigs), np.arange(40), np.zeros(40), length, strand=strand)
     for job, encoding in encodings(length).items():
-        found = lookup.encoded(job, table, strand, length)
+        encoder = lookup.Encoder(job, 40, length)
         expected = genome.encode(windows, encoding)
-        assert found.dtype == expected.dtype
-        np.testing.assert_array_equal(found, expected)
+        table.flags.writeable = False
+        for n in (40, 7, 40, 1):
+            found = encoder(table[:n], strand[:n])
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected[:n])
+        assert np.shares_memory(found, encoder(table, strand)), "rivals fill one buffer again and again, too"
+    np.testing.assert_array_equal(lookup.codes(table), genome.encode(replace(windows, strand=abs(strand)), BaseCodes()))
+    text = [row.tobytes().decode().upper() for row in table]
+    strong, unknown = lookup.composition(table)
+    np.testing.assert_array_equal(strong, [row.count("G") + row.count("C") for row in text])
+    np.testing.assert_array_equal(unknown, [length - sum(map(row.count, "ACGT")) for row in text])
 
 
 @pytest.mark.parametrize("length", [1, 2, 99, 100])
