@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -236,8 +236,12 @@ class Fetcher(Rival):
         rows, encoder = np.arange(self._row_count()), self._encoder("one_hot_float32")
         size = self.workload.batch_size
 
+        @cache
+        def chosen(n: int) -> NDArray[np.int64]:
+            return self.workload.epoch_rows(n, of=len(rows))
+
         def action(n: int) -> Done:
-            order = np.random.default_rng(0).permutation(len(rows))[: n * size]
+            order = np.random.default_rng(0).permutation(chosen(n))
             consumed = consume(self._batches(encoder, n, order), step_seconds)
             return Done(
                 windows=len(order),
