@@ -8,18 +8,21 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dnafast import Genome, Regions, Windows
-from dnafast.bench.data_path import closed, lookup, run
+from dnafast import BaseCodes, Genome, Regions, Windows
+from dnafast.bench.data_path import closed, lookup, native, rival, rivals, run
 from dnafast.bench.data_path.jobs import JOBS, SOUND, encodings
 from dnafast.bench.data_path.run import COLUMNS
 from dnafast.bench.data_path.worker import Worker, WorkerError
 from dnafast.bench.data_path.workload import Workload
 from dnafast.bench.main import main
+from dnafast.bench.measure import Consumed
+from dnafast.report.data_path import DataPathResults
 from dnafast.windowing import strongest
 
 FILES = {"config.json", "data_path.csv", "report.html", "summary.md"}
@@ -113,15 +116,47 @@ def test_rates_are_counts_over_seconds(finished):
         assert (row["wait_share"] != "") == (row["job"] == "epoch_beside_model")
 
 
-def test_times_as_long_is_relative_to_the_fastest_of_ours(finished):
-    for job in JOBS:
+def test_times_as_long_is_beside_dnafast_with_one_thread(finished):
+    for job in (job for job in JOBS if job.has_genome):
         table = [row for row in rows(finished) if row["job"] == job.name]
-        ours = [float(row["times_as_long"]) for row in table if row["contender"] == "dnafast"]
-        assert not table or min(ours) == 1
-        fastest = max((float(row[job.rate]) for row in table if row["contender"] == "dnafast"), default=None)
+        (base,) = (row for row in table if row["contender"] == "dnafast" and row["threads"] == "1")
+        assert float(base["times_as_long"]) == 1
         for row in table:
             if float(row[job.rate]):
-                assert float(row["times_as_long"]) == pytest.approx(fastest / float(row[job.rate]))
+                assert float(row["times_as_long"]) == pytest.approx(float(base[job.rate]) / float(row[job.rate]))
+
+
+def test_more_threads_are_not_what_rivals_are_compared_with():
+    job = next(job for job in JOBS if job.name == "first_open")
+    table = [
+        {"job": job.name, "contender": name, "threads": threads, "status": "measured", job.rate: rate}
+        for name, threads, rate in (("dnafast", 1, 6.0), ("dnafast", 2, 12.0), ("numpy", 1, 2.0), ("pysam", 1, None))
+    ]
+    compared = run._compared(table, job)
+    assert [row["times_as_long"] for row in compared] == [1, 0.5, 3, None]
+    results = DataPathResults({"jobs": [{"name": job.name, "title": job.title, "rate": job.rate}]}, compared)
+    assert results.fastest(job.name, "dnafast")["threads"] == 1
+    assert results.fastest(job.name)["contender"] == "numpy"
+    assert {row["times_as_long"] for row in run._compared(table[1:], job)} == {None}
+
+
+def test_an_epoch_takes_the_same_windows_from_all_contenders(tmp_path, workload, monkeypatch):
+    (tmp_path / "genome.fa").write_text(f">a\n{letters(5_000, 1)}\n")
+    workload.save_windows("used", Windows.from_arrays(("a",), np.zeros(400), np.arange(400) * 12, 10))
+    monkeypatch.setenv("DNAFAST_THREADS", "1")  # given back afterwards, as a contender sets it
+    touched = []
+
+    def seen(batches, step_seconds):
+        touched.append(sorted(row.tobytes() for batch in batches for row in np.asarray(getattr(batch, "x", batch))))
+        return Consumed(len(touched[-1]), 1.0, 0.0)
+
+    for module in (native, rival):
+        monkeypatch.setattr(module, "consume", seen)
+    for contender in (native.Dnafast(workload), rivals.Numpy(workload)):
+        contender.work("epoch", 1).action(3)
+    ours, theirs = touched
+    assert len(ours) == 3 * workload.batch_size
+    assert ours == theirs
 
 
 def test_the_configuration_tells_where_and_with_what(finished):
@@ -376,7 +411,7 @@ def test_torch_is_not_loaded():
 
 
 @pytest.mark.parametrize("length", [1, 5, 6, 61])
-def test_looking_up_gives_what_encoding_gives(length):
+def test_comparing_letters_gives_what_encoding_gives(length):
     generator = np.random.default_rng(length)
     table = np.frombuffer(b"ACGTNacgtnRYxx-", np.uint8)[generator.integers(0, 15, (40, length))]
     strand = generator.choice(np.array([1, 0, -1], np.int8), 40)
@@ -384,10 +419,19 @@ def test_looking_up_gives_what_encoding_gives(length):
     genome = Genome.from_sequences(plain)
     windows = Windows.from_arrays(tuple(genome.contigs), np.arange(40), np.zeros(40), length, strand=strand)
     for job, encoding in encodings(length).items():
-        found = lookup.encoded(job, table, strand, length)
+        encoder = lookup.Encoder(job, 40, length)
         expected = genome.encode(windows, encoding)
-        assert found.dtype == expected.dtype
-        np.testing.assert_array_equal(found, expected)
+        table.flags.writeable = False
+        for n in (40, 7, 40, 1):
+            found = encoder(table[:n], strand[:n])
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected[:n])
+        assert np.shares_memory(found, encoder(table, strand)), "rivals fill one buffer again and again, too"
+    np.testing.assert_array_equal(lookup.codes(table), genome.encode(replace(windows, strand=abs(strand)), BaseCodes()))
+    text = [row.tobytes().decode().upper() for row in table]
+    strong, unknown = lookup.composition(table)
+    np.testing.assert_array_equal(strong, [row.count("G") + row.count("C") for row in text])
+    np.testing.assert_array_equal(unknown, [length - sum(map(row.count, "ACGT")) for row in text])
 
 
 @pytest.mark.parametrize("length", [1, 2, 99, 100])

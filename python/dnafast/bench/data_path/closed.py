@@ -130,9 +130,8 @@ class Drawer:
         bins, clean = np.zeros(len(start), np.int64), np.zeros(len(start), np.bool_)
         for first in range(0, len(start), _AT_ONCE):
             rows = slice(first, first + _AT_ONCE)
-            codes = lookup.codes(self._letters([self._names[one] for one in contig[rows]], start[rows].tolist()))
-            unknown = (codes == 4).sum(axis=1)
-            strong = ((codes == 1) | (codes == 2)).sum(axis=1)
+            letters = self._letters([self._names[one] for one in contig[rows]], start[rows].tolist())
+            strong, unknown = lookup.composition(letters)
             bins[rows] = strong * 50 // np.maximum(1, self._workload.length - unknown)
             clean[rows] = unknown <= self._workload.max_n * self._workload.length
         return bins, clean

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -30,24 +29,24 @@ class Job:
         name: as in data_path.csv.
         title: as on the page.
         rate: the column of data_path.csv that says how fast it goes.
-        threads: how many dnafast is timed with: with one and with all, where it makes use of them.
+        has_threads: whether dnafast makes use of several threads; it is then timed with one and with all.
         has_genome, has_sequences: for which kind of data there is such a job.
     """
 
     name: str
     title: str
     rate: str = "bases_per_second"
-    threads: Literal["one", "all", "both"] = "both"
+    has_threads: bool = True
     has_genome: bool = True
     has_sequences: bool = True
 
 
 JOBS = (
     Job("first_open", "First open", has_sequences=False),
-    Job("reopen", "Open again", "opens_per_second", threads="one", has_sequences=False),
-    Job("read_sequences", "Read both files", "windows_per_second", threads="one", has_genome=False),
-    Job("read_peaks", "Read the peaks", "regions_per_second", threads="one", has_sequences=False),
-    Job("cut_windows", "Cut windows", "regions_per_second", threads="all", has_sequences=False),
+    Job("reopen", "Open again", "opens_per_second", has_threads=False, has_sequences=False),
+    Job("read_sequences", "Read both files", "windows_per_second", has_threads=False, has_genome=False),
+    Job("read_peaks", "Read the peaks", "regions_per_second", has_threads=False, has_sequences=False),
+    Job("cut_windows", "Cut windows", "regions_per_second", has_sequences=False),
     Job("negatives", "Closed windows", "windows_per_second", has_sequences=False),
     Job("one_hot_uint8", "One-hot, uint8"),
     Job("one_hot_float32", "One-hot, float32"),

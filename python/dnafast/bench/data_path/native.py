@@ -20,6 +20,7 @@ from dnafast.negatives import Negatives, sample_negatives
 from dnafast.records import checksum
 from dnafast.regions import read_bed
 from dnafast.sequences import read_fasta
+from dnafast.threads import limit
 from dnafast.windowing import Windows, windows
 
 
@@ -31,6 +32,7 @@ class Dnafast:
 
     def work(self, job: str, threads: int) -> Work:
         """The job of this name, with so many threads."""
+        limit(threads)  # cutting windows has no argument for it
         if job in encodings(self.workload.length):
             return self._encode(job, threads)
         makers: dict[str, Callable[[int], Work]] = {
@@ -192,20 +194,23 @@ class Dnafast:
         else:
             genome, table = self._genome, self._windows
 
-        @cache
-        def loader(n: int, shuffle: bool) -> Loader:
-            # Kept from epoch to epoch, as in training, and with it the memory of its batches.
+        def over(chosen: Windows, shuffle: bool) -> Loader:
             return Loader(
                 genome,
-                table[: n * workload.batch_size],
+                chosen,
                 encoding=OneHot("NCL", "float32"),
                 batch_size=workload.batch_size,
                 threads=threads,
                 shuffle=shuffle,
             )
 
+        @cache
+        def loader(n: int) -> Loader:
+            # Kept from epoch to epoch, as in training, and with it the memory of its batches.
+            return over(table[workload.epoch_rows(n, of=len(table))], shuffle=True)
+
         def action(n: int) -> Done:
-            batches = loader(n, shuffle=True)
+            batches = loader(n)
             consumed = consume(batches, step_seconds)
             count = len(batches.windows)
             return Done(
@@ -216,7 +221,7 @@ class Dnafast:
             )
 
         return Work(
-            answer=lambda: checksum(np.asarray(next(iter(loader(1, shuffle=False))).x)),
+            answer=lambda: checksum(np.asarray(next(iter(over(table[: workload.batch_size], shuffle=False))).x)),
             action=action,
             most=-(-len(table) // workload.batch_size),
         )

@@ -1,4 +1,4 @@
-"""The jobs as people do them without this package: letters are fetched, then looked up in a table of numpy's.
+"""The jobs as people do them without this package: letters are fetched, then compared with each base by numpy.
 
 A rival knows how to open a genome and fetch letters; what becomes of the letters is the same for all of them.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from dnafast.bench.data_path.jobs import SAMPLE, STEP_SECONDS, Done, Work, encod
 from dnafast.bench.data_path.workload import Workload
 from dnafast.bench.measure import consume
 from dnafast.records import checksum
+from dnafast.windowing import Windows
 
 GENOME_JOBS = frozenset(
     ("first_open", "reopen", "cut_windows", "negatives", "one_hot_uint8", "one_hot_float32", "base_codes", "kmer_ids",
@@ -198,39 +199,50 @@ class Fetcher(Rival):
 
         return Work(answer=lambda: drawer.verdict(self.workload.windows("drawn")), action=action, most=drawer.wanted)
 
-    def _batches(self, name: str, n: int, rows: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
-        """The first n batches of these rows, encoded."""
-        size, table = self.workload.batch_size, self.workload.windows("used")
+    @cached_property
+    def _windows(self) -> Windows:
+        return self.workload.windows("used")
+
+    def _batches(self, encoder: lookup.Encoder, n: int, rows: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+        """The first n batches of these rows, encoded into the same memory."""
+        size, table = self.workload.batch_size, self._windows
         names = np.array(table.contigs, dtype=object)
         for first in range(0, min(len(rows), n * size), size):
             batch = rows[first : first + size]
             letters = self.letters(names[table.contig[batch]].tolist(), table.start[batch].tolist())
-            yield lookup.encoded(name, letters, table.strand[batch], self.workload.length)
+            yield encoder(letters, table.strand[batch])
 
     def _row_count(self) -> int:
-        return len(self.workload.windows("used"))
+        return len(self._windows)
+
+    def _encoder(self, name: str) -> lookup.Encoder:
+        return lookup.Encoder(name, min(self.workload.batch_size, self._row_count()), self.workload.length)
 
     def _encode(self, name: str) -> Work:
-        rows = np.arange(self._row_count())
+        rows, encoder = np.arange(self._row_count()), self._encoder(name)
 
         def action(n: int) -> Done:
-            count = sum(len(batch) for batch in self._batches(name, n, rows))
+            count = sum(len(batch) for batch in self._batches(encoder, n, rows))
             return Done(windows=count, bases=count * self.workload.length)
 
         return Work(
-            answer=lambda: checksum(next(self._batches(name, 1, rows))),
+            answer=lambda: checksum(next(self._batches(encoder, 1, rows))),
             action=action,
             most=-(-len(rows) // self.workload.batch_size),
         )
 
     def _epoch(self, step_seconds: float) -> Work:
-        """A loop that fetches and looks up a batch when it is asked for."""
-        rows = np.arange(self._row_count())
+        """A loop that fetches and encodes a batch when it is asked for."""
+        rows, encoder = np.arange(self._row_count()), self._encoder("one_hot_float32")
         size = self.workload.batch_size
 
+        @cache
+        def chosen(n: int) -> NDArray[np.int64]:
+            return self.workload.epoch_rows(n, of=len(rows))
+
         def action(n: int) -> Done:
-            order = np.random.default_rng(0).permutation(len(rows))[: n * size]
-            consumed = consume(self._batches("one_hot_float32", n, order), step_seconds)
+            order = np.random.default_rng(0).permutation(chosen(n))
+            consumed = consume(self._batches(encoder, n, order), step_seconds)
             return Done(
                 windows=len(order),
                 bases=len(order) * self.workload.length,
@@ -239,7 +251,7 @@ class Fetcher(Rival):
             )
 
         return Work(
-            answer=lambda: checksum(next(self._batches("one_hot_float32", 1, rows))),
+            answer=lambda: checksum(next(self._batches(encoder, 1, rows))),
             action=action,
             most=-(-len(rows) // size),
         )

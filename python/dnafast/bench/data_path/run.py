@@ -37,7 +37,12 @@ COLUMNS = (
     "opens_per_second", "regions_per_second", "windows_per_second", "bases_per_second", "batches_per_second",
     "times_as_long", "wait_share", "start_rss_bytes", "peak_rss_bytes", "peak_rss_is_sampled",
 )  # fmt: skip
-"""Columns of data_path.csv."""
+"""Columns of data_path.csv.
+
+`threads` are the contender's: rivals have one. `times_as_long` is the rate of dnafast with one thread over that of the
+row, by bases, or by the openings, regions, windows or batches that the job counts; below 1 where dnafast has several.
+Rates are counts over `wall_seconds`, the median round.
+"""
 
 _OURS = "dnafast"
 _STALE_SECONDS = 86_400
@@ -123,7 +128,7 @@ class DataPath:
 
     def _threads(self, job: Job) -> list[int]:
         most = resolve_threads(self.options.threads)
-        return {"one": [1], "all": [most], "both": sorted({1, most})}[job.threads]
+        return sorted({1, most}) if job.has_threads else [1]
 
     def _job(self, job: Job, entries: Sequence[tuple[str, int]], title: str, status: Status) -> list[Row]:
         """Compare the answers of all, then time those that give dnafast's."""
@@ -239,7 +244,7 @@ def _version(name: str) -> str | None:
 
 
 def _compared(rows: Sequence[Row], job: Job) -> list[Row]:
-    """Whole rows, with how many times as long each takes for the same as dnafast at its fastest."""
+    """Whole rows, with how many times as long each takes for the same as dnafast with one thread, as rivals have."""
     rows = [dict.fromkeys(COLUMNS) | row for row in rows]
-    best = max((row[job.rate] or 0.0 for row in rows if row["contender"] == _OURS), default=0.0)
-    return [row | {"times_as_long": best / row[job.rate] if best and row[job.rate] else None} for row in rows]
+    base = next((row[job.rate] for row in rows if row["contender"] == _OURS and row["threads"] == 1), None)
+    return [row | {"times_as_long": base / row[job.rate] if base and row[job.rate] else None} for row in rows]

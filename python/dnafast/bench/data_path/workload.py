@@ -114,6 +114,10 @@ class Workload:
         spread = np.linspace(0, of - 1, min(count, of)).astype(np.int64)
         return np.unique(np.append(spread, self.kept_region))
 
+    def epoch_rows(self, batches: int, of: int) -> NDArray[np.int64]:
+        """Rows of so many batches, drawn from all N windows, so that every contender touches the same places."""
+        return np.random.default_rng(0).permutation(of)[: batches * self.batch_size]
+
 
 @contextmanager
 def cached_in(folder: Path) -> Iterator[None]:

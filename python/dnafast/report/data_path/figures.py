@@ -28,7 +28,7 @@ _ROW_HEIGHT = 0.27  # inches of a job
 
 
 def times_as_long(results: DataPathResults, name: str) -> Markup | None:
-    """Draw every job by how many times as long it takes as with dnafast at its fastest."""
+    """Draw every job by how many times as long it takes as with dnafast in one thread."""
     rows = [row for row in results.measured if row["times_as_long"] is not None]
     if not rows:
         return None
@@ -38,9 +38,9 @@ def times_as_long(results: DataPathResults, name: str) -> Markup | None:
         _dots(axes, results, rows, lambda row: row["times_as_long"])
         _by_decades(axes)
         axes.axvline(1, color=colour("recurrent-0"), lw=0.8, zorder=1)
-        axes.set_xlabel("times as long as dnafast at its fastest, for the same work (log scale)")
+        axes.set_xlabel("times as long as dnafast with one thread, for the same work (log scale)")
         _legend(made, rows)
-        return canvas.to_svg(made, name, "How many times as long each contender takes as dnafast at its fastest")
+        return canvas.to_svg(made, name, "How many times as long each contender takes as dnafast with one thread")
 
 
 def amounts(results: DataPathResults, name: str) -> Markup | None:

@@ -17,7 +17,7 @@ _TERMS = (
     ("One-hot, base codes, k-mer ids", "Batches of windows, from the open genome (or sequences in memory) into "
      "numbers; dnafast fills one buffer again and again."),
     ("Epoch of batches", "All windows in a new order, as one-hot float32 batches: dnafast's Loader, and loops that "
-     "fetch and look up."),
+     "fetch and compare letters; the same windows for all."),
     ("Epoch beside a model", "The same with a consumer that leaves the processors alone for a while after each "
      "batch, as a model on a GPU does."),
 )  # fmt: skip

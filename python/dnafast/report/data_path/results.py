@@ -73,13 +73,14 @@ class DataPathResults:
         return list(dict.fromkeys(row["contender"] for row in self.rows if row["status"] == "not_installed"))
 
     def fastest(self, job: str, contender: str | None = None) -> Row | None:
-        """The row of the highest rate: dnafast's, or, without a contender, that of the fastest rival."""
+        """The row of the highest rate in one thread: dnafast's, or, without a contender, that of the fastest rival."""
         rate = next(one["rate"] for one in self.jobs if one["name"] == job)
         rows = [
             row
             for row in self.of(job)
             if row["status"] == MEASURED
             and row[rate]
+            and row["threads"] == 1
             and (row["contender"] == contender if contender else row["contender"] != OURS)
         ]
         return max(rows, key=lambda row: float(row[rate]), default=None)

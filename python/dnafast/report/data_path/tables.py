@@ -17,8 +17,8 @@ COLUMNS = (
     Column("bases_per_second", "Bases", "per s", "Bases a second: of the genome, or of the windows.", numbers.scaled),
     Column("items_per_second", "Windows", "per s", "Windows a second; regions a second where peaks are read or cut; "
            "openings a second where a genome is opened again.", numbers.scaled),
-    Column("times_as_long", "Times as long", "", "How many times as long the same takes as with dnafast at its "
-           "fastest.", numbers.amount),
+    Column("times_as_long", "Times as long", "", "How many times as long the same takes as with dnafast in one "
+           "thread; rivals have one.", numbers.amount),
     Column("cpu_seconds", "CPU time", "s", "Processor time of a round, user and system, all threads of the process; "
            "below it, those for a gigabase.", numbers.amount),
     Column("peak_rss_bytes", "Peak memory", "MB", "Largest resident memory of the contender's process during the job "

@@ -13,9 +13,9 @@ from dnafast.report.data_path.results import MEASURED, OURS, DataPathResults, Ro
 from dnafast.report.data_path.tables import items
 
 _LEGEND = (
-    "times: as long as dnafast at its fastest, for the same. ×2: threads. windows/s: regions/s where peaks are read or "
-    "cut, openings/s where a genome is opened again. CPU s/Gb: processor seconds for a gigabase. MB: peak memory of "
-    "the process. wait: share of the time spent waiting for batches."
+    "times: as long as dnafast with one thread, for the same; rivals have one. ×2: threads. windows/s: regions/s where "
+    "peaks are read or cut, openings/s where a genome is opened again. CPU s/Gb: processor seconds for a gigabase. MB: "
+    "peak memory of the process. wait: share of the time spent waiting for batches."
 )
 
 

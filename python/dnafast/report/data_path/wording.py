@@ -9,8 +9,11 @@ METHOD = (
     "Each contender works in a process of its own, on the same files and windows. Its answer is compared with "
     "dnafast's before anything is timed. Files are warm in the page cache. A round has as many windows as take "
     "about a tenth of a second, so that a busy neighbour hinders all alike; figures are medians of rounds, and rates "
-    "are what to compare. pysam, pyfaidx and py2bit fetch a window at a time and numpy looks the letters up, as in a "
-    "torch Dataset; so many worker processes can make them faster by at most so many times. Compare within this page "
+    "are what to compare. pysam, pyfaidx and py2bit fetch a window at a time, as in a torch Dataset, and numpy "
+    "compares the letters with one base after the other, its fastest way, into a buffer that is kept. Rivals have one "
+    "thread, so 'times as long' is beside dnafast with one thread, and dnafast with all threads has a row of its own; "
+    "so many worker processes can make rivals faster by at most so many times. An epoch takes the same windows from "
+    "all. Compare within this page "
     "only: other machines, and other hours on this one, give other figures."
 )
 
