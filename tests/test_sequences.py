@@ -175,6 +175,9 @@ def test_tables(tmp_path, text, split, names):
         ("sequence,label\n,1\n", "line 2: the sequence is missing"),
         ("#contig\tstart\tend\tlabel\na\t1\t2\t1\n", "t.csv is a table of windows .* add --fasta GENOME"),
         ("split,sequence,label\ntrain,ACGT,1\n\n ,ACGT,1\n", "line 4: the split is missing: train, valid or test"),
+        ("group,sequence,label\n1,ACGT,1\n,ACGT,1\n", "line 3: the group is missing: rows of one group are kept"),
+        ("sequence,label,Label\nACGT,1,0\n", "line 1: the header names 'label' and 'label': which?"),
+        ("\nseq,sequence,label\nACGT,ACGT,1\n", "line 2: the header names 'seq' and 'sequence': which?"),
         ("My promoters\nsequence,label\nACGT,1\n", "line 1: 'My promoters' is not a header with columns sequence and"),
         ("\na,b\nx,ACGT,1\n", r"line 2: 'a,b' is not a header .* \(it has 2 columns, line 3 has 3 columns\)"),
     ],
@@ -182,6 +185,14 @@ def test_tables(tmp_path, text, split, names):
 def test_table_errors(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
         dnafast.read_table(write(tmp_path / "t.csv", text))
+
+
+@pytest.mark.parametrize(("cells", "numbers"), [("7 7 -2", [7, 7, -2]), ("b a b", [0, 1, 0]), ("1 1.5 1", [0, 1, 0])])
+def test_groups_of_a_table(tmp_path, cells, numbers):
+    rows = "".join(f"ACGT,1,{cell}\n" for cell in cells.split())
+    table = dnafast.read_table(write(tmp_path / "t.csv", "\nsequence,label,group\n" + rows))
+    assert table.group.tolist() == numbers
+    assert table.lines == (3, 4, 5)
 
 
 def test_two_files_of_one_class_each(tmp_path):

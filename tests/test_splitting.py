@@ -198,10 +198,12 @@ def test_split_column():
     parts = Split.from_column(["train", "val", "TEST", "dropped", "dev"])
     assert parts.part.tolist() == ["train", "valid", "test", "dropped", "valid"]
     assert parts.indices("valid").tolist() == [1, 4]
-    with pytest.raises(ValueError, match=r"split 'x' \(row 1\) is none of train, valid, test"):
+    with pytest.raises(ValueError, match=r"the table, row 1: split 'x' is none of train, valid, test"):
         Split.from_column(["train", "x"])
-    with pytest.raises(ValueError, match="leaves no row for the valid part"):
-        Split.from_column(["train", "test"])
+    with pytest.raises(ValueError, match=r"t\.csv, line 4: split 'x'"):
+        Split.from_column(["train", "x"], path="t.csv", lines=[2, 4])
+    with pytest.raises(ValueError, match=r"the split column of t\.csv leaves no row for the valid part"):
+        Split.from_column(["train", "test"], path="t.csv")
     with pytest.raises(ValueError, match="part must be one of"):
         parts.indices("training")
 

@@ -40,6 +40,8 @@ class SequenceTable:
         note: how the coordinates were understood, or why they are not used.
         labels: int8 (N,), 0 or 1; None for a FASTA file.
         split: the column `split` of a table; None without one.
+        group: int64 (N,), the column `group` of a table: rows of one value have one number; None without one.
+        lines: where in the file the rows of a table stand, from 1; empty for FASTA.
     """
 
     letters: NDArray[np.uint8]
@@ -50,6 +52,8 @@ class SequenceTable:
     note: str = ""
     labels: NDArray[np.int8] | None = None
     split: tuple[str, ...] | None = None
+    group: NDArray[np.int64] | None = None
+    lines: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return int(self.letters.shape[0])
@@ -122,15 +126,15 @@ def read_fasta(path: str | PathLike[str]) -> SequenceTable:
 def read_table(path: str | PathLike[str]) -> SequenceTable:
     """Read a table of sequences and labels, comma- or tab-separated with a header line, plain or gzip.
 
-    Columns are found by name: `sequence` (or `seq`), `label` (or `class`), and optionally `split` and `name`; without
-    these names the first column is the sequence and the last one the label. Other columns are not read. Coordinates
-    are taken from `name` as `read_fasta` takes them from headers.
+    Columns are found by name: `sequence` (or `seq`), `label` (or `class`), and optionally `split`, `group` and `name`;
+    without these names the first column is the sequence and the last one the label. Other columns are not read.
+    Coordinates are taken from `name` as `read_fasta` takes them from headers.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: one sentence with file, line and value: an empty file, a table of windows, no second column, a row
-            with another number of columns, an empty cell in the column split, sequences of different lengths, a
-            letter that is no base, a label other than 0 and 1, or broken compression.
+        ValueError: one sentence with file, line and value: an empty file, a table of windows, no second column, a
+            column that stands twice, a row with another number of columns, an empty cell in the column split or group,
+            sequences of different lengths, a letter that is no base, a label other than 0 and 1, or broken compression.
     """
     text = read_bytes(path).decode()
     header_line = text.lstrip().partition("\n")[0]
@@ -164,6 +168,10 @@ def read_table(path: str | PathLike[str]) -> SequenceTable:
             lines.append(reader.line_num)
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}") from None
+    for one_of in (_SEQUENCE_COLUMNS, _LABEL_COLUMNS, ("split",), ("group",), ("name",)):
+        meant = [column for column in header if column in one_of]
+        if len(meant) > 1:
+            raise ValueError(f"{path}, line {header_number}: the header names {' and '.join(map(repr, meant))}: which?")
     if len(header) < 2:
         raise ValueError(
             f"{path}, line 1: a table needs the columns sequence and label, separated by commas or tabs, but its "
@@ -182,9 +190,8 @@ def read_table(path: str | PathLike[str]) -> SequenceTable:
         if value not in ("0", "1"):
             raise ValueError(f"{path}, line {line}: label {value!r} is neither 0 nor 1 (two classes are compared)")
         labels[index] = value == "1"
-    split = tuple(row[header.index("split")].strip() for row in rows) if "split" in header else None
-    if split is not None and "" in split:
-        raise ValueError(f"{path}, line {lines[split.index('')]}: the split is missing: train, valid or test is wanted")
+    split = _cells(path, "split", header, rows, lines, "train, valid or test is wanted")
+    group = _cells(path, "group", header, rows, lines, "rows of one group are kept together")
     names = [row[header.index("name")].strip() for row in rows] if "name" in header else []
     coordinates, note = _coordinates(names, letters.shape[1], str(path)) if names else (None, "")
     return SequenceTable(
@@ -196,7 +203,36 @@ def read_table(path: str | PathLike[str]) -> SequenceTable:
         note,
         labels,
         split,
+        None if group is None else _numbered(group),
+        tuple(lines),
     )
+
+
+def _cells(
+    path: str | PathLike[str],
+    name: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    lines: Sequence[int],
+    wanted: str,
+) -> tuple[str, ...] | None:
+    """The cells of a column that may be absent but has no gaps."""
+    if name not in header:
+        return None
+    column = header.index(name)
+    cells = tuple(row[column].strip() for row in rows)
+    if "" in cells:
+        raise ValueError(f"{path}, line {lines[cells.index('')]}: the {name} is missing: {wanted}")
+    return cells
+
+
+def _numbered(values: Sequence[str]) -> NDArray[np.int64]:
+    """The same number for the same text: whole numbers as they are, words in the order of their appearance."""
+    try:
+        return np.array([int(value) for value in values], dtype=np.int64)
+    except (ValueError, OverflowError):
+        numbers = {value: number for number, value in enumerate(dict.fromkeys(values))}
+        return np.array([numbers[value] for value in values], dtype=np.int64)
 
 
 def require_two_classes(labels: NDArray[np.int8], source: str) -> None:

@@ -162,6 +162,16 @@ CASES = {
         ["--table", "{}/t.csv", "--test", "chr1"],
         ["--test", "split column"],
     ),
+    "an unknown part": (
+        write("t.csv", "\nsequence,label,split\n" + "".join(f"{sequence(40, i)},{i % 2},holdout\n" for i in range(9))),
+        ["--table", "{}/t.csv"],
+        ["t.csv", "line 3", "'holdout'"],
+    ),
+    "a text that is named like an archive": (
+        write("t.zip", "sequence,label,split\n" + "".join(f"{sequence(40, i)},{i % 2},train\n" for i in range(9))),
+        ["--table", "{}/t.zip"],
+        ["t.zip", "valid part"],
+    ),
     "a blacklist with other contig names": (
         write("black.bed", "1\t0\t500\n"),
         changed(GENOME, "--exclude", "{}/black.bed"),

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from dnafast.bench.dataset import Dataset, Flow, genome_blocks
@@ -71,18 +70,9 @@ def from_table(options: BenchOptions, path: Path, meter: Meter) -> Dataset:
         source=source,
         flow=flow,
         coordinates=table.coordinates,
-        part=table.split,
-        group=_groups(path),
+        given=table if table.split is not None else None,
         notes=_notes(table),
     )
-
-
-def _groups(path: Path) -> NDArray[np.int64] | None:
-    """The groups that a bench has written into its table of sequences; None where there are none."""
-    if "group" not in pd.read_csv(path, nrows=0, sep=None, engine="python").columns:
-        return None
-    group = pd.read_csv(path, usecols=["group"], sep=None, engine="python")["group"].to_numpy()
-    return group.astype(np.int64) if group.dtype.kind in "iu" else None
 
 
 def _notes(table: SequenceTable) -> list[str]:
@@ -105,8 +95,7 @@ def assemble(
     source: NDArray[np.object_],
     flow: Flow,
     coordinates: Regions | None = None,
-    part: Sequence[str] | None = None,
-    group: NDArray[np.int64] | None = None,
+    given: SequenceTable | None = None,
     notes: Sequence[str] = (),
     simulated: bool = False,
 ) -> Dataset:
@@ -118,7 +107,7 @@ def assemble(
         source: (N,) how each came here.
         flow: what was read.
         coordinates: where on a genome each lies, if that is known.
-        part: N names of parts, if the data say so.
+        given: the table whose columns split and group say which rows belong to which part, and together.
     """
     n, length = letters.shape
     with meter.phase("window", "data"):
@@ -126,17 +115,17 @@ def assemble(
         genome = Genome.from_sequences(letters, names=names)
         stranded = options.strand != "unstranded"
         table = Windows.from_arrays(names, np.arange(n), np.zeros(n), length, strand=1 if stranded else 0)
-        if part is not None and (options.test or options.valid):
+        if given is not None and (options.test or options.valid):
             raise ValueError(f"--test and --valid have no effect: {name} has a split column; leave them out")
-        split = Split.from_column(part, group) if part is not None else _split(options, letters, labels, coordinates)
+        split = _split(options, letters, labels, coordinates) if given is None else _given(given)
         dropped = int((split.part == "dropped").sum())
         if dropped:
             flow.add("border between parts", dropped)
         for kind in dict.fromkeys(source):
             for one in PARTS:
                 flow.add("used", int(((split.part == one) & (source == kind)).sum()), kind, one)
-        if part is not None:
-            group, unit = split.group, "sequences" if group is None else "the groups of the table"
+        if given is not None:
+            group, unit = split.group, "sequences" if given.group is None else "the groups of the table"
         elif coordinates is None:
             group, unit = split.group, "groups of sequences that share words"
         else:
@@ -176,6 +165,12 @@ def _repeats(letters: NDArray[np.uint8], labels: NDArray[np.int8], part: NDArray
         counts = f"{int(leaked.sum()):,} of {len(leaked):,}"
         found.append(f"{counts} test sequences stand in training as well: scores are too good.")
     return found
+
+
+def _given(table: SequenceTable) -> Split:
+    """The split that the table's own columns give."""
+    assert table.split is not None, "asked for where there is one"
+    return Split.from_column(table.split, table.group, path=table.path, lines=table.lines)
 
 
 def _split(

@@ -47,19 +47,32 @@ class Split:
         return np.flatnonzero(self.part == part)
 
     @classmethod
-    def from_column(cls, values: Sequence[str], group: ArrayLike | None = None) -> Split:
+    def from_column(
+        cls,
+        values: Sequence[str],
+        group: ArrayLike | None = None,
+        *,
+        path: str = "the table",
+        lines: Sequence[int] = (),
+    ) -> Split:
         """A split that a table's column gives: train, valid (also val, dev, validation), test or dropped.
 
+        Args:
+            values: the part of each of N rows.
+            group: int64 (N,), see the attribute; each row its own by default.
+            path, lines: where the rows stand, for messages.
+
         Raises:
-            ValueError: another value, with its row, or a part without rows.
+            ValueError: another value, with its line or row, or a part without rows.
         """
         lowered = [str(value).strip().lower() for value in values]
         part = np.array([_SYNONYMS.get(value, value) for value in lowered], dtype="<U7")
         unknown = ~np.isin(part, (*PARTS, "dropped"))
         if unknown.any():
             row = int(np.argmax(unknown))
-            raise ValueError(f"split {values[row]!r} (row {row}) is none of {', '.join(PARTS)}")
-        require_parts(part, "the split column")
+            place = f"line {lines[row]}" if lines else f"row {row}"
+            raise ValueError(f"{path}, {place}: split {values[row]!r} is none of {', '.join(PARTS)}")
+        require_parts(part, f"the split column of {path}")
         rows = np.arange(len(part)) if group is None else np.asarray(group, dtype=np.int64)
         return cls(part, {}, f"as the split column says: {counts(part)}", rows)
 
