@@ -10,7 +10,7 @@ import pytest
 
 import dnafast
 from dnafast.regions import Regions
-from dnafast.splitting import PARTS, Split, split, split_sequences
+from dnafast.splitting import PARTS, Split, fold_sequences, split, split_sequences
 from dnafast.splitting.words import groups_by_shared_words
 from dnafast.windowing import Windows
 
@@ -176,10 +176,39 @@ def test_folds(contigs, folds):
     assert contigs == folds or any((a.part != b.part).any() for a, b in zip(results, other, strict=True))
 
 
+@pytest.mark.parametrize("placed", [True, False])
+def test_folds_of_sequences(placed):
+    rng = np.random.default_rng(7)
+    genome = np.frombuffer(b"ACGT", np.uint8)[rng.integers(0, 4, 400_000)]
+    start = np.sort(rng.integers(0, 400_000 - 60, 300))
+    letters = np.stack([genome[at : at + 60] for at in start])
+    labels = (rng.random(300) < 0.4).astype(np.int8)
+    coordinates = Regions.from_arrays(["c"], np.zeros(300), start, start + 60) if placed else None
+    splits = fold_sequences(letters, coordinates, labels, folds=4)
+    tested = np.concatenate([one.indices("test") for one in splits])
+    assert np.unique(tested).size == tested.size >= 295
+    for k, one in enumerate(splits):
+        assert (one.indices("valid") == splits[(k + 1) % 4].indices("test")).all()
+        positives = labels[one.indices("test")].sum()
+        assert abs(positives - labels.sum() / 4) < (15 if placed else 3)
+        overlap = np.abs(start[one.indices("test")][:, None] - start[one.indices("train")][None, :]) < 15
+        assert placed or not overlap.any()
+    again = fold_sequences(letters, coordinates, labels, folds=4)
+    assert all((a.part == b.part).all() for a, b in zip(splits, again, strict=True))
+    with pytest.raises(ValueError, match="folds must be at least 3"):
+        fold_sequences(letters, coordinates, labels, folds=2)
+
+
+def test_too_few_groups_for_folds():
+    letters = np.frombuffer(b"ACGTTGCATTGCCAGT" * 4, np.uint8).reshape(4, 16)
+    with pytest.raises(ValueError, match=r"4 sequences form only 1 groups .* too few for 3 folds"):
+        fold_sequences(letters, None, folds=3)
+
+
 def test_small_genomes_get_smaller_blocks():
     windows = random_windows(np.random.default_rng(3), 300, 1, longest=900_000, length=50)
     results = split(windows, folds=5)
-    assert "blocks of 125,000 bases" in results[0].description or "blocks of 62,500 bases" in results[0].description
+    assert "blocks of 31,250 bases" in results[0].description  # at least four for each fold
     check(windows, results[0], {"chr1": int(windows.end.max())})
 
 

@@ -106,8 +106,10 @@ def test_resumes_in_workers(workers: int, had: int) -> None:
 def run(code: str, *, send: signal.Signals | None = None) -> subprocess.CompletedProcess[str]:
     """Runs code in a process group of its own; sends it a signal, as a terminal does, once it prints a line."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
+    # A shell that starts this suite in the background has the signal ignored, which children would inherit.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", code],
+        [sys.executable, "-W", "ignore", "-c", heard + code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

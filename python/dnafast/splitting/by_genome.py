@@ -97,9 +97,8 @@ def split(
         return split_in_order(windows, weight, test, valid, fractions, genome)
     if test is not None or valid is not None:
         raise ValueError("folds cannot be combined with test or valid: folds choose these themselves")
-    if folds < 3:
-        raise ValueError(f"folds must be at least 3 (train, valid and test differ), not {folds}")
-    return k_folds(windows, folds, seed, _lengths(windows, genome))
+    check_folds(folds)
+    return k_folds(windows, folds, seed, contig_lengths(windows, genome))
 
 
 def split_in_order(
@@ -112,7 +111,7 @@ def split_in_order(
 ) -> Split:
     """`split` without folds, with fractions of the sum of `weight` (N,), not of the number of windows."""
     wanted = dict(zip(PARTS, check_fractions(fractions), strict=True))
-    lengths = _lengths(windows, genome)
+    lengths = contig_lengths(windows, genome)
     whole = _whole_contigs(windows, lengths)
     named = {"test": test, "valid": valid}
     intervals: dict[str, Regions] = {}
@@ -152,6 +151,12 @@ def split_in_order(
     return Split(part, ordered, f"{counts(part)}; {places}", megabases(windows))
 
 
+def check_folds(folds: int) -> None:
+    """ValueError unless train, valid and test can be different folds."""
+    if folds < 3:
+        raise ValueError(f"folds must be at least 3 (train, valid and test differ), not {folds}")
+
+
 def check_fractions(fractions: Sequence[float]) -> tuple[float, ...]:
     """The fractions of train, valid and test; ValueError unless they are positive and sum to one."""
     numbers = np.asarray(fractions)
@@ -163,7 +168,7 @@ def check_fractions(fractions: Sequence[float]) -> tuple[float, ...]:
     return tuple(numbers.tolist())
 
 
-def _lengths(windows: Windows, genome: HasContigs | None) -> NDArray[np.int64]:
+def contig_lengths(windows: Windows, genome: HasContigs | None) -> NDArray[np.int64]:
     """Length of each of the windows' contigs, int64 (C,); where nobody knows it, the end of its last window."""
     if len(windows) == 0:
         raise ValueError("there is no window to split")

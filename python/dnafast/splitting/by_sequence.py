@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dnafast.regions import Regions
-from dnafast.splitting.by_genome import check_fractions, split_in_order
+from dnafast.splitting.by_genome import check_folds, check_fractions, contig_lengths, split_in_order
+from dnafast.splitting.folds import k_folds, part_names
 from dnafast.splitting.parts import PARTS, Split, counts, require_parts
 from dnafast.splitting.words import groups_by_shared_words
 from dnafast.windowing import Windows
@@ -51,18 +52,10 @@ def split_sequences(
     Warns:
         UserWarning: one group holds more than half of the records.
     """
-    if not isinstance(letters, np.ndarray) or letters.dtype != np.uint8 or letters.ndim != 2:
-        given = f"{letters.dtype} {letters.shape}" if isinstance(letters, np.ndarray) else type(letters).__name__
-        raise TypeError(f"letters must be an array of letters, uint8 (N, L), not {given}")
+    classes = _checked_classes(letters, labels)
     n, length = letters.shape
-    if n == 0:
-        raise ValueError("there is no sequence to split")
-    classes = np.zeros(n, dtype=np.int64) if labels is None else np.asarray(labels, dtype=np.int64)
-    if classes.shape != (n,):
-        raise ValueError(f"labels has shape {classes.shape}, but letters has {n} rows")
     if coordinates is not None:
-        if len(coordinates) != n:
-            raise ValueError(f"coordinates has {len(coordinates)} rows, but letters has {n}")
+        _check_coordinates(coordinates, n)
         positive = classes > 0
         weight = positive.astype(np.float64) if positive.any() else np.ones(n)
         whole = split_in_order(_in_natural_order(coordinates, length), weight, test, valid, fractions, None)
@@ -71,7 +64,7 @@ def split_sequences(
         raise ValueError("test and valid name stretches of a genome, but the sequences have no coordinates")
     word = max(min(40, length // 4), 1)
     group = groups_by_shared_words(letters, word)
-    part = _deal_out(group, classes, check_fractions(fractions), seed)
+    part = np.array(PARTS, dtype="<U7")[_deal_out(group, classes, check_fractions(fractions), seed)]
     sizes = np.bincount(group)
     if sizes.size < len(PARTS):
         words = f"shared words of {word} base{'s' if word > 1 else ''} on either strand"
@@ -97,6 +90,73 @@ def split_sequences(
     return Split(part, {}, f"{text}: {counts(part)}", group, remarks)
 
 
+def fold_sequences(
+    letters: NDArray[np.uint8],
+    coordinates: Regions | None,
+    labels: ArrayLike | None = None,
+    *,
+    folds: int,
+    seed: int = 0,
+) -> list[Split]:
+    """k splits of sequences, whose test parts are k sets that share no piece; the valid part is the next one's test.
+
+    Args:
+        letters, coordinates, labels: as for `split_sequences`.
+        folds: k, at least 3.
+        seed: of the order in which blocks or groups are dealt out.
+
+    Returns:
+        k `Split`: with coordinates of contigs or blocks with about equally many positives, as `dnafast.split` makes
+        them; without, of groups that share words, each set with about equally many of each class.
+
+    Raises:
+        TypeError, ValueError: as for `split_sequences`; fewer than three folds, or fewer groups than folds.
+    """
+    classes = _checked_classes(letters, labels)
+    n, length = letters.shape
+    check_folds(folds)
+    if coordinates is not None:
+        _check_coordinates(coordinates, n)
+        placed = _in_natural_order(coordinates, length)
+        positive = classes > 0
+        made = k_folds(placed, folds, seed, contig_lengths(placed, None), positive if positive.any() else None)
+        return [replace(one, description=f"by the coordinates in the headers: {one.description}") for one in made]
+    word = max(min(40, length // 4), 1)
+    group = groups_by_shared_words(letters, word)
+    n_groups = int(group.max()) + 1
+    if n_groups < folds:
+        raise ValueError(
+            f"the {n:,} sequences form only {n_groups} groups through shared words of {word} bases on either strand: "
+            f"too few for {folds} folds"
+        )
+    fold = _deal_out(group, classes, [1 / folds] * folds, seed)
+    splits = []
+    for test in range(folds):
+        part = part_names(fold, test, folds)
+        require_parts(part, f"fold {test + 1} of {folds}")
+        splits.append(Split(part, {}, f"fold {test + 1} of {folds}, groups that share words: {counts(part)}", group))
+    return splits
+
+
+def _checked_classes(letters: NDArray[np.uint8], labels: ArrayLike | None) -> NDArray[np.int64]:
+    """The class of every sequence, int64 (N,)."""
+    if not isinstance(letters, np.ndarray) or letters.dtype != np.uint8 or letters.ndim != 2:
+        given = f"{letters.dtype} {letters.shape}" if isinstance(letters, np.ndarray) else type(letters).__name__
+        raise TypeError(f"letters must be an array of letters, uint8 (N, L), not {given}")
+    n = letters.shape[0]
+    if n == 0:
+        raise ValueError("there is no sequence to split")
+    classes = np.zeros(n, dtype=np.int64) if labels is None else np.asarray(labels, dtype=np.int64)
+    if classes.shape != (n,):
+        raise ValueError(f"labels has shape {classes.shape}, but letters has {n} rows")
+    return classes
+
+
+def _check_coordinates(coordinates: Regions, n: int) -> None:
+    if len(coordinates) != n:
+        raise ValueError(f"coordinates has {len(coordinates)} rows, but letters has {n}")
+
+
 def _in_natural_order(coordinates: Regions, length: int) -> Windows:
     """Records as windows, contigs sorted chr1, chr2, ..., chr10: headers name them in any order."""
 
@@ -113,8 +173,8 @@ def _in_natural_order(coordinates: Regions, length: int) -> Windows:
 
 def _deal_out(
     group: NDArray[np.int64], classes: NDArray[np.int64], fractions: Sequence[float], seed: int
-) -> NDArray[np.str_]:
-    """The part of every record, str (N,): the largest groups first, each to the part that lacks its classes most."""
+) -> NDArray[np.int64]:
+    """The set of every record, int64 (N,): the largest groups first, each to the set that lacks its classes most."""
     _, kind = np.unique(classes, return_inverse=True)
     n_groups, n_kinds = int(group.max()) + 1, int(kind.max()) + 1
     held = np.bincount(group * n_kinds + kind, minlength=n_groups * n_kinds).reshape(n_groups, n_kinds)
@@ -133,4 +193,4 @@ def _deal_out(
         chosen[index] = best
         for at, count in kinds:
             lacking[best][at] -= count
-    return np.array(PARTS, dtype="<U7")[chosen[group]]
+    return chosen[group]

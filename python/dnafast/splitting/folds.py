@@ -11,11 +11,20 @@ from dnafast.regions import Regions
 from dnafast.splitting.parts import BLOCK, PARTS, Split, clipped, counts, megabases, part_of
 from dnafast.windowing import Windows
 
+_BLOCKS_PER_FOLD = 4
 
-def k_folds(windows: Windows, folds: int, seed: int, lengths: NDArray[np.int64]) -> list[Split]:
+
+def k_folds(
+    windows: Windows,
+    folds: int,
+    seed: int,
+    lengths: NDArray[np.int64],
+    counted: NDArray[np.bool_] | None = None,
+) -> list[Split]:
     """Splits whose test parts are `folds` sets of contigs, or of blocks, with about equally many windows.
 
-    `lengths` are those of the windows' contigs, int64 (C,).
+    `lengths` are those of the windows' contigs, int64 (C,); `counted` (N,) says which windows the sets hold equally
+    many of, by default all.
     """
     inside = clipped(windows, lengths)
     used = np.unique(windows.contig)
@@ -25,20 +34,28 @@ def k_folds(windows: Windows, folds: int, seed: int, lengths: NDArray[np.int64])
     else:
         stretches, unit, size = _blocks(inside, folds, windows.length, used, lengths)
         units = f"blocks of {size:,} bases"
-    held = np.bincount(unit, minlength=len(stretches))
+    present = np.bincount(unit, minlength=len(stretches))
+    held = present if counted is None else np.bincount(unit[counted], minlength=len(stretches))
     fold = _balanced(held, folds, seed)
     if units == "contigs":
-        fold[held == 0] = -1  # like everywhere, contigs without windows are in no part
+        fold[present == 0] = -1  # like everywhere, contigs without windows are in no part
     result = []
     for test in range(folds):
-        number = {"valid": (test + 1) % folds, "test": test}
-        chosen = {"train": (fold >= 0) & ~np.isin(fold, list(number.values()))}
-        chosen.update({name: fold == k for name, k in number.items()})
-        intervals = {name: stretches[chosen[name]] for name in PARTS}
+        role = part_names(fold, test, folds)
+        intervals = {name: stretches[role == name] for name in PARTS}
         part = part_of(inside, intervals)
         text = f"fold {test + 1} of {folds}, {units}: {counts(part)}"
         result.append(Split(part, intervals, text, megabases(windows)))
     return result
+
+
+def part_names(fold: NDArray[np.int64], test: int, folds: int) -> NDArray[np.str_]:
+    """The part of each item when one fold is the test part, str (N,), from its fold, int64 (N,); below 0: dropped."""
+    names = np.full(fold.shape, "train", dtype="<U7")
+    names[fold == (test + 1) % folds] = "valid"
+    names[fold == test] = "test"
+    names[fold < 0] = "dropped"
+    return names
 
 
 def _blocks(
@@ -51,14 +68,16 @@ def _blocks(
         per_contig[used] = -(-lengths[used] // size)
         first = np.cumsum(per_contig) - per_contig
         unit = first[inside.contig] + inside.start // size
-        if np.unique(unit).size >= folds:
+        there = np.unique(unit).size
+        # Several to a fold, so that folds can be made equal; none so small that most windows lie on a border.
+        if there >= _BLOCKS_PER_FOLD * folds or size // 2 < 10 * window_length:
             break
         size //= 2
-        if size < 10 * window_length:
-            raise ValueError(
-                f"the windows are too few or too close together for {folds} folds: "
-                f"they lie in fewer than {folds} blocks of {2 * size:,} bases"
-            )
+    if there < folds:
+        raise ValueError(
+            f"the windows are too few or too close together for {folds} folds: "
+            f"they lie in fewer than {folds} blocks of {size:,} bases"
+        )
     contig = np.repeat(np.arange(lengths.size), per_contig)
     start = (np.arange(contig.size) - first[contig]) * size
     end = np.minimum(start + size, lengths[contig])
