@@ -60,8 +60,8 @@ class Basset(Network):
     """Three convolutions -> two fully connected layers -> head.
 
     After D. R. Kelley, J. Snoek, J. L. Rinn, "Basset: learning the regulatory code of the accessible genome with deep
-    convolutional neural networks", Genome Research 26 (2016): 600 bases, 164 tasks, no padding. Trains with at least
-    two sequences a batch, as batch norm has nothing to compare one with.
+    convolutional neural networks", Genome Research 26 (2016): 600 bases, 164 tasks, no padding. Torch starts layers as
+    the published Lua did. Trains with at least two sequences a batch, as batch norm has nothing to compare one with.
     """
 
     def __init__(self, config: BassetConfig) -> None:

@@ -90,7 +90,8 @@ class DeepBind(Network):
     After B. Alipanahi, A. Delong, M. T. Weirauch, B. J. Frey, "Predicting the sequence specificities of DNA- and
     RNA-binding proteins by deep learning", Nature Biotechnology 33 (2015): detectors of 24 bases (published: 16 of
     them and one protein; here 128, as whole regulatory regions hold many), max or max and mean pooling, one hidden
-    layer of 32, dropout from {0, 0.25, 0.5}. Detectors stay inside the sequence, the published ones overhang it.
+    layer of 32, dropout from {0, 0.25, 0.5}. Detectors stay inside the sequence, the published ones overhang it; the
+    published start was searched anew for each protein, this one is torch's.
     """
 
     def __init__(self, config: DeepBindConfig) -> None:

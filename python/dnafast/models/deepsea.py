@@ -60,7 +60,8 @@ class DeepSEA(Network):
     """Three convolutions -> fully connected -> head.
 
     After J. Zhou, O. G. Troyanskaya, "Predicting effects of noncoding variants with deep learning-based sequence
-    model", Nature Methods 12 (2015): 1,000 bases, 919 tasks, kernels of 8, ReLU, pooling by 4.
+    model", Nature Methods 12 (2015): 1,000 bases, 919 tasks, kernels of 8, ReLU, pooling by 4. Torch starts layers as
+    the published Lua did: uniform within one over the square root of what a unit reads.
     """
 
     def __init__(self, config: DeepSEAConfig) -> None:

@@ -70,7 +70,11 @@ class MultiscaleBlock(nn.Module):
 
 
 class MultiscaleCNN(Network):
-    """Blocks of parallel convolutions -> global max -> fully connected -> head."""
+    """Blocks of parallel convolutions -> global max -> fully connected -> head.
+
+    Parallel kernels after C. Szegedy et al., "Going deeper with convolutions" (2015), as wide as motifs are; no
+    published network for DNA has these sizes.
+    """
 
     def __init__(self, config: MultiscaleCNNConfig) -> None:
         super().__init__(config)

@@ -91,7 +91,13 @@ class BiGRUConfig(GRUConfig):
 
 
 class Recurrent(Network):
-    """One-hot sequence -> recurrent layers -> pooling over positions -> linear head."""
+    """One-hot sequence -> recurrent layers -> pooling over positions -> linear head.
+
+    Cells: J. L. Elman, "Finding structure in time" (1990); S. Hochreiter, J. Schmidhuber, "Long short-term memory"
+    (1997), with the forget gate of F. A. Gers et al. (2000); K. Cho et al., "Learning phrase representations using RNN
+    encoder-decoder" (2014). Both directions: M. Schuster, K. K. Paliwal, "Bidirectional recurrent neural networks"
+    (1997).
+    """
 
     def __init__(self, config: RecurrentConfig) -> None:
         super().__init__(config)
