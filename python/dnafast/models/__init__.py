@@ -47,7 +47,18 @@ MODELS: dict[str, tuple[type[ModelConfig], type[Network]]] = {
     "promoter_lstm": (PromoterLSTMConfig, PromoterLSTM),
 }
 
-__all__ = ["MODELS", "ModelConfig", "Network", "PromoterLSTM", "build", "implementations", "names"]
+__all__ = [
+    "MODELS",
+    "ModelConfig",
+    "Network",
+    "PromoterLSTM",
+    "Specification",
+    "build",
+    "config_class",
+    "implementations",
+    "names",
+    "parse",
+]
 
 
 def names() -> tuple[str, ...]:
@@ -62,6 +73,15 @@ def implementations(name: str) -> tuple[str, ...]:
         ValueError: no network has that name.
     """
     return _entry(name)[0].implementations
+
+
+def config_class(name: str) -> type[ModelConfig]:
+    """The configuration of a network.
+
+    Raises:
+        ValueError: no network has that name.
+    """
+    return _entry(name)[0]
 
 
 def build(name: str, *, length: int, n_tasks: int = 1, implementation: str = "torch", **options: Any) -> Network:
@@ -92,3 +112,7 @@ def _entry(name: str) -> tuple[type[ModelConfig], type[Network]]:
     if name not in MODELS:
         raise ValueError(f"no model is called {name!r}{suggestion(name, MODELS)} (models: {', '.join(MODELS)})")
     return MODELS[name]
+
+
+# Last: a specification asks for the networks above.
+from dnafast.models.specification import Specification, parse  # noqa: E402

@@ -65,11 +65,12 @@ class ModelConfig(ABC):
         return max(self.length, self.minimum_length)
 
     @abstractmethod
-    def flops(self) -> int:
+    def flops(self) -> int | None:
         """Floating-point operations of one sequence's forward pass, a multiply-add being two.
 
         Matrix products and convolutions only, as torch's own counter has it: no biases, activations or pooling. It is
-        a property of the architecture, whichever implementation computes it.
+        a property of the architecture, whichever implementation computes it. None, of a user's network alone, where
+        nobody can tell.
         """
 
     @classmethod
