@@ -75,7 +75,7 @@ class BenchOptions:
     """data: train nothing; measure how fast the data path is on this machine, beside numpy, pysam and pyfaidx."""
     models: Annotated[tuple[str, ...], _unset("all", "NAME[:IMPLEMENTATION] ...")] = ()
     """What to compare. Networks: rnn, lstm, gru, birnn, bilstm, bigru, deepbind, kmer_cnn, multiscale_cnn, deepsea,
-    basset, danq, promoter_lstm. Floors: gc_logistic, kmer_logistic, onehot_logistic. deepbind means both of its
+    basset, danq, promoter_lstm, swap. Floors: gc_logistic, kmer_logistic, onehot_logistic. deepbind means both of its
     implementations; deepbind:torch and deepbind:native choose one."""
     seeds: Annotated[tuple[int, ...], _unset("1", "N ...")] = (1,)
     """How many seeds (one number), or the very seeds (two or more numbers)."""
