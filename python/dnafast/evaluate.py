@@ -58,7 +58,8 @@ def score(model: nn.Module, loaders: Sequence[Iterable[Any]], device: str | torc
         device: where the model is.
 
     Raises:
-        ValueError: no loader, no row, a row missing or seen twice, or logits and labels of different shape.
+        ValueError: no loader, no row, a row missing or seen twice, a label other than 1, 0 and -1, or logits and labels
+            of different shape.
     """
     if not loaders:
         raise ValueError("loaders is empty and must hold at least one loader")
@@ -138,7 +139,7 @@ def _score_once(model: nn.Module, loader: Iterable[Any], device: torch.device) -
         raise ValueError(f"a loader gave {n} rows that are not 0 to {n - 1} once each: it must cover its whole table")
     # Nothing is fetched from the device before this line, so that it never waits for the host.
     logits_of_batches = torch.cat(logits).to(torch.float64).cpu().numpy()
-    labels_of_batches = torch.cat(labels).to(torch.int8).cpu().numpy()
+    labels_of_batches = _label_bytes(torch.cat(labels).cpu().numpy())
     if logits_of_batches.shape != labels_of_batches.shape:
         raise ValueError(
             f"the model gives logits of shape {logits_of_batches.shape} for labels of shape {labels_of_batches.shape}"
@@ -147,3 +148,15 @@ def _score_once(model: nn.Module, loader: Iterable[Any], device: torch.device) -
     ordered.labels[rows] = labels_of_batches
     ordered.logits[rows] = logits_of_batches
     return ordered
+
+
+def _label_bytes(labels: NDArray[Any]) -> NDArray[np.int8]:
+    """Labels of any type as int8.
+
+    Raises:
+        ValueError: one is none of 1, 0 and -1.
+    """
+    strange = (labels != 1) & (labels != 0) & (labels != -1)
+    if strange.any():
+        raise ValueError(f"a loader gave the label {labels[strange][0]}: labels must be 1, 0 or -1 (unknown)")
+    return labels.astype(np.int8)

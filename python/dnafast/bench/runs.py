@@ -96,7 +96,7 @@ class Run:
             dataset.labels[rows],
             encoding=encoding,
             # Scoring has no gradients to keep: larger batches cost less.
-            batch_size=self.train.batch_size if shuffle else 256,
+            batch_size=min(self.train.batch_size, len(rows)) if shuffle else 256,
             shuffle=shuffle,
             seed=self.seed,
             reverse_complement=strand,

@@ -1,0 +1,61 @@
+"""Which numbers the forward and backward pass are made of."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from dnafast.train.config import TrainConfig
+
+# Operations of one training step's forward pass above which "auto" takes bfloat16. Measured on one core of an AMD EPYC
+# with AVX-512 BF16 (batches of 64, one thread, float32 over bfloat16 time of a whole step): DeepBind at 600 bases
+# (0.9e9 operations) 1.6, multi-scale CNN 1.8, Basset 1.6, DeepSEA 1.9, DanQ 1.4, LSTM 2.0, bidirectional LSTM at 81
+# bases (0.4e9) 1.3, PromoterLSTM there 1.4; but DeepBind at 81 bases (0.1e9) 0.75, for weights are cast in each step.
+_FEWEST_OPERATIONS_CPU = 3e8
+# Nobody has measured it on a GPU yet: high enough for the products, not the launches, to fill the time.
+_FEWEST_OPERATIONS_CUDA = 2e10
+
+
+def resolve_precision(
+    model: nn.Module, config: TrainConfig, device: str | torch.device
+) -> Literal["float32", "bfloat16"]:
+    """What ``config.precision`` means for a model on a device; a rule, so that the same run is the same everywhere.
+
+    "auto" is bfloat16 where all of this holds, else float32:
+
+    - the processor multiplies bfloat16 by itself (AVX-512 BF16 or AMX; a GPU of compute capability 8 or more);
+    - on the CPU, the model holds no `torch.nn.RNN` or `torch.nn.GRU` (measured 0.8 to 1.0 of the speed; torch has fast
+      kernels for LSTM alone, which gained 1.3 to 2.0);
+    - the model's layers are torch's: native operators compute in float32;
+    - a step is work enough for the casts to pay: batch size times ``model.config.flops()``, for which the model must
+      have a configuration.
+
+    Raises:
+        ValueError: bfloat16 was asked for and the device has none.
+    """
+    device = torch.device(device)
+    has_bfloat16 = _multiplies_bfloat16(device)
+    if config.precision == "bfloat16" and device.type == "cuda" and not has_bfloat16:
+        raise ValueError(f"precision='bfloat16': {torch.cuda.get_device_name(device)} has none, use float32")
+    if config.precision != "auto":
+        return config.precision
+    described = getattr(model, "config", None)
+    flops = getattr(described, "flops", None)
+    if not has_bfloat16 or flops is None or getattr(described, "implementation", "torch") != "torch":
+        return "float32"
+    # By the name of their mode, since all three are RNNBase.
+    slow = device.type == "cpu" and any(
+        isinstance(module, nn.RNNBase) and module.mode != "LSTM" for module in model.modules()
+    )
+    fewest = _FEWEST_OPERATIONS_CPU if device.type == "cpu" else _FEWEST_OPERATIONS_CUDA
+    return "float32" if slow or config.batch_size * flops() < fewest else "bfloat16"
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    # Which the oldest torch that is supported may lack.
+    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
