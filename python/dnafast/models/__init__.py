@@ -30,6 +30,7 @@ from dnafast.models.recurrent import (
     RNNConfig,
 )
 from dnafast.models.swap import Swap, SwapConfig
+from dnafast.models.user import UserConfig
 
 # A new network is one file and one line here.
 MODELS: dict[str, tuple[type[ModelConfig], type[Network]]] = {
@@ -57,7 +58,11 @@ __all__ = [
     "Specification",
     "build",
     "config_class",
+    "count_parameters",
     "implementations",
+    "matched",
+    "module_class",
+    "name_of",
     "names",
     "parse",
 ]
@@ -84,6 +89,16 @@ def config_class(name: str) -> type[ModelConfig]:
         ValueError: no network has that name.
     """
     return _entry(name)[0]
+
+
+def name_of(config: ModelConfig) -> str:
+    """The name of the network that a configuration describes; "path/my.py:Net" for one of a user's file."""
+    return config.name if isinstance(config, UserConfig) else _row(config)[0]
+
+
+def module_class(config: ModelConfig) -> type[Network]:
+    """The module that a configuration of the zoo describes."""
+    return _row(config)[1]
 
 
 def build(name: str, *, length: int, n_tasks: int = 1, implementation: str = "torch", **options: Any) -> Network:
@@ -116,5 +131,10 @@ def _entry(name: str) -> tuple[type[ModelConfig], type[Network]]:
     return MODELS[name]
 
 
-# Last: a specification asks for the networks above.
+def _row(config: ModelConfig) -> tuple[str, type[Network]]:
+    return next((name, module) for name, (kind, module) in MODELS.items() if kind is type(config))
+
+
+# Last: these ask for the networks above.
+from dnafast.models.matching import count_parameters, matched  # noqa: E402
 from dnafast.models.specification import Specification, parse  # noqa: E402

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -29,6 +31,8 @@ class BassetConfig(ModelConfig):
         hidden: widths of the two fully connected layers.
         dropout: after each fully connected layer.
     """
+
+    widths: ClassVar[Mapping[str, int]] = {"filters": 1, "hidden": 1}
 
     filters: tuple[int, int, int] = (300, 200, 200)
     hidden: tuple[int, int] = (1000, 1000)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import numbers
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from dnafast.encoding import BaseCodes, Encoding, OneHot
 
@@ -29,12 +30,14 @@ class ModelConfig(ABC):
         length: bases per sequence.
         n_tasks: number of logits per sequence.
         implementation: "torch", or another of ``implementations``: same ``state_dict``, same numbers.
+        widths: fields that say how many channels or features a layer has, with the number that each is a multiple of.
 
     Raises:
         ValueError: a field breaks its rule.
     """
 
     implementations: ClassVar[tuple[str, ...]] = ("torch",)
+    widths: ClassVar[Mapping[str, int]] = {}
 
     length: int
     n_tasks: int = 1
@@ -72,6 +75,23 @@ class ModelConfig(ABC):
         a property of the architecture, whichever implementation computes it. None, of a user's network alone, where
         nobody can tell.
         """
+
+    def scaled(self, factor: float) -> Self:
+        """The same network with all its widths times a factor, rounded, each at least the number it is a multiple of.
+
+        Raises:
+            ValueError: the factor is not above 0 and finite.
+        """
+        if not 0 < factor < math.inf:
+            raise ValueError(f"factor={factor!r} must be above 0 and finite")
+
+        def rescaled(width: Any, multiple: int) -> Any:
+            if isinstance(width, tuple):
+                return tuple(rescaled(one, multiple) for one in width)
+            return max(1, round(width * factor / multiple)) * multiple
+
+        changed = {name: rescaled(getattr(self, name), multiple) for name, multiple in self.widths.items()}
+        return dataclasses.replace(self, **changed)
 
     @classmethod
     def options(cls) -> tuple[str, ...]:

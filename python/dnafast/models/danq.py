@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +38,8 @@ class DanQConfig(ModelConfig):
         fc_hidden: width of the fully connected layer.
         dropout: after the pooling and after the LSTM.
     """
+
+    widths: ClassVar[Mapping[str, int]] = {"filters": 1, "hidden": 1, "fc_hidden": 1}
 
     filters: int = 320
     hidden: int = 320

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -27,6 +28,8 @@ class DeepBindConfig(ModelConfig):
     """
 
     implementations: ClassVar[tuple[str, ...]] = ("torch", "native")
+
+    widths: ClassVar[Mapping[str, int]] = {"filters": 1, "hidden": 1}
 
     filters: int = 128
     kernel_size: int = 24

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +33,8 @@ class DeepSEAConfig(ModelConfig):
         hidden: width of the fully connected layer.
         dropout: after each of the three convolutions.
     """
+
+    widths: ClassVar[Mapping[str, int]] = {"filters": 1, "hidden": 1}
 
     filters: tuple[int, int, int] = (320, 480, 960)
     hidden: int = 925

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +34,8 @@ class KmerCNNConfig(ModelConfig):
         hidden: width of the fully connected layer.
         dropout: before the fully connected layer.
     """
+
+    widths: ClassVar[Mapping[str, int]] = {"embedding_dim": 1, "filters": 1, "hidden": 1}
 
     k: int = 6
     embedding_dim: int = 32

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +25,8 @@ class MultiscaleCNNConfig(ModelConfig):
         hidden: width of the fully connected layer.
         dropout: before the fully connected layer.
     """
+
+    widths: ClassVar[Mapping[str, int]] = {"filters": 1, "hidden": 1}
 
     kernel_sizes: tuple[int, ...] = (3, 7, 11, 19)
     filters: int = 32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,6 +39,8 @@ class RecurrentConfig(ModelConfig):
 
     cell: ClassVar[str]
     directions: ClassVar[int] = 1
+
+    widths: ClassVar[Mapping[str, int]] = {"hidden": 1}
 
     hidden: int = 64
     layers: int = 1

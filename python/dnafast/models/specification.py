@@ -22,7 +22,7 @@ from typing import Any, Literal, Self
 
 from dnafast import models
 from dnafast.models.config import suggestion
-from dnafast.models.user import load_class
+from dnafast.models.user import UserConfig, load_class
 from dnafast.records import plain
 
 _TEXT = re.compile(r"(?P<name>[^\[\]]+?)(?:\[(?P<options>[^\[\]]*)\])?(?::(?P<implementation>[^\[\]:/\\]+))?")
@@ -86,6 +86,21 @@ class Specification:
         options = ",".join(f"{option}={_text(value)}" for option, value in self.options)
         return f"{name}[{options}]" if options else name
 
+    @classmethod
+    def of(cls, config: models.ModelConfig) -> Self:
+        """The specification of a configuration, such as one that was matched to others."""
+        given = config.given if isinstance(config, UserConfig) else None
+        options = {option: getattr(config, option) for option in config.options()} if given is None else given
+        return cls(models.name_of(config), tuple(options.items()), config.implementation)
+
+    def config(self, length: int, n_tasks: int = 1) -> models.ModelConfig:
+        """The configuration of the network that :meth:`build` would make; of a user's class it is built for that."""
+        if self.is_user:
+            return self.build(length, n_tasks).config
+        return models.config_class(self.name)(
+            length=length, n_tasks=n_tasks, implementation=self.implementation or "torch", **dict(self.options)
+        )
+
     def build(self, length: int, n_tasks: int = 1) -> models.Network:
         """The network with fresh weights from torch's random state; its ``config`` says what it eats.
 
@@ -98,10 +113,8 @@ class Specification:
         """
         if self.is_user:
             return load_class(self.name).build(length, n_tasks, dict(self.options))
-        implementation = self.implementation or "torch"
-        return models.build(
-            self.name, length=length, n_tasks=n_tasks, implementation=implementation, **dict(self.options)
-        )
+        config = self.config(length, n_tasks)
+        return models.module_class(config).from_config(config)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values that decide which network it is; of a user's file its checksum (not of what it imports)."""

@@ -89,7 +89,7 @@ class UserClass(NamedTuple):
             raise ValueError(
                 f"{told(error, self.path)}, while {self.kind.__name__}(length={length}, n_tasks={n_tasks}) was built"
             ) from error
-        return UserNetwork(UserConfig(network, self, length, n_tasks))
+        return UserNetwork(UserConfig(network, self, length, n_tasks, options))
 
 
 def load_class(name: str) -> UserClass:
@@ -180,9 +180,11 @@ class UserConfig(ModelConfig):
         ValueError: one of them is nothing that dnafast can use.
     """
 
-    def __init__(self, network: nn.Module, source: UserClass, length: int, n_tasks: int) -> None:
+    def __init__(self, network: nn.Module, source: UserClass, length: int, n_tasks: int, given: dict[str, Any]) -> None:
         super().__init__(length=length, n_tasks=n_tasks)
-        self._network = network
+        self.network = network
+        self.given = given
+        self.name = f"{source.path}:{source.kind.__name__}"
         self._encoding = getattr(network, "encoding", OneHot("NCL", "float32"))
         self._minimum_length = getattr(network, "minimum_length", 1)
         where = f"{source.path}, line {_line_of(source.kind)}: {source.kind.__name__}"
@@ -195,6 +197,10 @@ class UserConfig(ModelConfig):
             raise ValueError(f"{where}.minimum_length={minimum!r} must be a whole number of at least 1")
         if isinstance(self._encoding, Kmers) and self._encoding.stride > 1 and minimum > length:
             raise ValueError(f"{where}.minimum_length={minimum} needs padding, which words at a stride do not have")
+
+    # Two networks of one length are not the same.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     @property
     def encoding(self) -> Encoding:
@@ -212,10 +218,10 @@ class UserConfig(ModelConfig):
         None where torch's counter would leave something out: recurrent layers, fused attention, operators that are not
         torch's own.
         """
-        own = getattr(self._network, "flops", None)
+        own = getattr(self.network, "flops", None)
         if own is not None:
             return int(own())
-        return _counted_flops(self._network, self.encoding, self.padded_length)
+        return _counted_flops(self.network, self.encoding, self.padded_length)
 
 
 class UserNetwork(Network):
@@ -223,7 +229,7 @@ class UserNetwork(Network):
 
     def __init__(self, config: UserConfig) -> None:
         super().__init__(config)
-        self.network = config._network
+        self.network = config.network
         missing = config.padded_length - config.length
         self.left, self.right = missing // 2, missing - missing // 2
         self.channels_last = isinstance(config.encoding, OneHot) and config.encoding.layout == "NLC"
