@@ -191,7 +191,7 @@ def test_the_first_network_does_not_answer_for_what_torch_loads():
     code = """
 import torch
 from dnafast.bench.measure import Memory
-from dnafast.bench.runs import load_training
+from dnafast.bench.execution import load_training
 load_training()
 with Memory() as memory:
     layer = torch.nn.Linear(2, 2)

@@ -17,6 +17,7 @@ from dnafast.metrics import (
     constant_log_loss,
     expected_calibration_error,
     mean_auroc,
+    recall_at_fdr,
 )
 
 
@@ -230,3 +231,34 @@ def test_constant_log_loss_is_the_entropy():
     labels = np.array([[1, -1], [0, 1], [0, 1], [0, -1]])
     entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
     assert constant_log_loss(labels) == pytest.approx(4 * entropy / 6)
+
+
+def test_recall_at_fdr_by_trying_every_cut():
+    rng = np.random.default_rng(4)
+    for trial in range(200):
+        n = int(rng.integers(1, 30))
+        labels = rng.integers(-1, 2, n)
+        scores = rng.integers(0, 6, n) / 5 if trial % 2 else rng.random(n)
+        known, at = labels[labels >= 0], scores[labels >= 0]
+        for rate in (0.0, 0.1, 0.5):
+            wanted = [
+                (known[at >= cut] == 1).sum() / (known == 1).sum()
+                for cut in at
+                if (known == 1).any() and (known[at >= cut] == 0).mean() <= rate
+            ]
+            found = recall_at_fdr(labels, scores, rate)
+            if not (known == 1).any():
+                assert np.isnan(found)
+            else:
+                assert found == pytest.approx(max(wanted, default=0.0))
+    with pytest.raises(ValueError, match=r"rate=1.0 must lie in \[0, 1\)"):
+        recall_at_fdr([1], [0.5], 1.0)
+
+
+def test_without_a_threshold_only_the_figures_of_calls_are_missing():
+    labels, scores = [1, 0, 1, 0], [0.9, 0.2, 0.4, 0.6]
+    whole = classification_metrics(labels, scores, 0.5)
+    part = classification_metrics(labels, scores, None)
+    missing = {"accuracy", "balanced_accuracy", "f1", "mcc", "sensitivity", "specificity", "threshold"}
+    assert {name for name, value in part.items() if np.isnan(value)} == missing
+    assert all(part[name] == whole[name] for name in whole.keys() - missing)

@@ -39,7 +39,7 @@ CHANCE_Z = 3.0
 _BOOTSTRAP_CELLS = 1 << 17
 
 
-def classification_metrics(labels: ArrayLike, probabilities: ArrayLike, threshold: float) -> dict[str, float]:
+def classification_metrics(labels: ArrayLike, probabilities: ArrayLike, threshold: float | None) -> dict[str, float]:
     """Every figure of `METRIC_COLUMNS` for one task.
 
     A row is called positive where its probability is at least ``threshold``. With one class only, ``auroc``, ``auprc``,
@@ -50,23 +50,36 @@ def classification_metrics(labels: ArrayLike, probabilities: ArrayLike, threshol
     Args:
         labels: (n,) of 1, 0 and -1; rows of -1 are left out.
         probabilities: (n,) within [0, 1].
-        threshold: the cut, usually `best_threshold` of the validation part.
+        threshold: the cut, usually `best_threshold` of the validation part; without one, the figures that need it are
+            NaN.
 
     Raises:
         ValueError: shapes differ, a label is none of -1, 0, 1, or a probability lies outside [0, 1].
     """
     known, scores = _known_rows(labels, probabilities)
     figures = dict.fromkeys(METRIC_COLUMNS, float("nan"))
-    figures["threshold"] = float(threshold)
+    if threshold is not None:
+        figures["threshold"] = float(threshold)
     if known.size == 0:
         return figures
-    called = (scores >= threshold).astype(np.int8)
-    figures["accuracy"] = float(sklearn_metrics.accuracy_score(known, called))
-    figures["f1"] = float(sklearn_metrics.f1_score(known, called, zero_division=np.nan))
+    if threshold is not None:
+        figures |= _figures_of_calls(known, (scores >= threshold).astype(np.int8))
     figures["log_loss"] = float(sklearn_metrics.log_loss(known, scores, labels=[0, 1]))
     figures["brier"] = float(np.mean((scores - known) ** 2))
     figures["ece"] = expected_calibration_error(known, scores)
     figures["prevalence"] = float(known.mean())
+    if (known == 1).any() and (known == 0).any():
+        figures["auroc"] = float(sklearn_metrics.roc_auc_score(known, scores))
+        figures["auprc"] = float(sklearn_metrics.average_precision_score(known, scores))
+    return figures
+
+
+def _figures_of_calls(known: NDArray[Any], called: NDArray[np.int8]) -> dict[str, float]:
+    """The figures that depend on a threshold, where they are defined."""
+    figures = {
+        "accuracy": float(sklearn_metrics.accuracy_score(known, called)),
+        "f1": float(sklearn_metrics.f1_score(known, called, zero_division=np.nan)),
+    }
     has_positives, has_negatives = bool((known == 1).any()), bool((known == 0).any())
     if has_positives:
         figures["sensitivity"] = float(sklearn_metrics.recall_score(known, called, pos_label=1))
@@ -74,8 +87,6 @@ def classification_metrics(labels: ArrayLike, probabilities: ArrayLike, threshol
         figures["specificity"] = float(sklearn_metrics.recall_score(known, called, pos_label=0))
     if has_positives and has_negatives:
         figures["balanced_accuracy"] = (figures["sensitivity"] + figures["specificity"]) / 2
-        figures["auroc"] = float(sklearn_metrics.roc_auc_score(known, scores))
-        figures["auprc"] = float(sklearn_metrics.average_precision_score(known, scores))
         figures["mcc"] = float(sklearn_metrics.matthews_corrcoef(known, called))
     return figures
 
@@ -137,6 +148,33 @@ def best_threshold(labels: ArrayLike, probabilities: ArrayLike) -> float:
     thresholds = np.where(middle > low, middle, high)  # neighbouring doubles have no number between them
     best = np.flatnonzero(correlation >= highest * (1 - 1e-12))
     return float(thresholds[best[np.argmin(np.abs(thresholds[best] - 0.5))]])
+
+
+def recall_at_fdr(labels: ArrayLike, scores: ArrayLike, rate: float) -> float:
+    """Largest share of the positives that can be called with at most this share of the calls wrong.
+
+    Args:
+        labels: (n,) of 1, 0 and -1; rows of -1 are left out.
+        scores: (n,) within [0, 1]; rows of one score are called together.
+        rate: false discovery rate, wrong calls among all calls, in [0, 1).
+
+    Returns:
+        The recall; 0 where no cut keeps to the rate, NaN without positives.
+
+    Raises:
+        ValueError: a rate outside [0, 1), or arrays that do not fit together.
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"rate={rate} must lie in [0, 1)")
+    known, found = _known_rows(labels, scores)
+    if not (known == 1).any():
+        return float("nan")
+    order = np.argsort(-found, kind="stable")
+    right = np.cumsum(known[order] == 1)
+    calls = np.arange(1, known.size + 1)
+    is_cut = np.append(np.diff(found[order]) != 0, True)
+    keeps = is_cut & (calls - right <= rate * calls)
+    return float(right[keeps].max(initial=0) / right[-1])
 
 
 def auroc(labels: ArrayLike, scores: ArrayLike) -> float:

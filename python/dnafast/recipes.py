@@ -23,6 +23,8 @@ class Recipe:
     """Steps that are timed to estimate how long a network takes; 0: no estimate."""
     bootstrap_draws: int = 1000
     """Draws behind each interval."""
+    tuned_share: float = 1 / 8
+    """Of the training budget, that each short run of the search for a learning rate gets."""
 
 
 def own_data() -> Recipe:
@@ -45,7 +47,9 @@ def demonstration() -> Recipe:
         learning_rate=3e-3,
         schedule="constant",
     )
-    return Recipe("demonstration", train, synthetic.POSITIVES, synthetic.PROMOTERS // 2, timed_steps=1)
+    return Recipe(
+        "demonstration", train, synthetic.POSITIVES, synthetic.PROMOTERS // 2, timed_steps=1, tuned_share=1 / 6
+    )
 
 
 def quick(recipe: Recipe) -> Recipe:

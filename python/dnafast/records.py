@@ -83,6 +83,15 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def read_json_object(path: str | Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None where there is no file, or none that holds one."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
 def write_csv(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
     """Write a table as `atomic_file` does; None and NaN become empty cells, numbers keep every digit.
 
@@ -195,15 +204,18 @@ def checksum_file(path: str | Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES)).hexdigest()
 
 
-def run_id(dataset: str, model: str, implementation: str, seed: int, fold: int | None = None) -> str:
-    """Name of a run and its folder, such as ``k562-danq-torch-seed0``.
+def run_id(
+    dataset: str, model: str, implementation: str, seed: int | None, fold: int | None = None, size: int | None = None
+) -> str:
+    """Name of a run and its folder, such as ``k562-danq-torch-seed0``; ``-fold2-train1000`` where there are several.
 
     Characters that a folder's name should not hold become ``_``; such a name also gets a few digits of its checksum, so
     that two names never become one.
     """
-    words = [dataset, model, implementation, f"seed{seed}"]
-    if fold is not None:
-        words.append(f"fold{fold}")
+    words = [dataset, model, implementation]
+    words += [
+        f"{word}{value}" for word, value in (("seed", seed), ("fold", fold), ("train", size)) if value is not None
+    ]
     name = "-".join(words)
     if _SAFE_NAME.fullmatch(name) and not name.startswith(".") and len(name) <= _LONGEST_NAME:
         return name

@@ -41,6 +41,7 @@ class SequenceTable:
         labels: int8 (N,), 0 or 1; None for a FASTA file.
         split: the column `split` of a table; None without one.
         group: int64 (N,), the column `group` of a table: rows of one value have one number; None without one.
+        fold: int64 (N,), the column `fold` of a table; None without one.
         lines: where in the file the rows of a table stand, from 1; empty for FASTA.
     """
 
@@ -53,6 +54,7 @@ class SequenceTable:
     labels: NDArray[np.int8] | None = None
     split: tuple[str, ...] | None = None
     group: NDArray[np.int64] | None = None
+    fold: NDArray[np.int64] | None = None
     lines: tuple[int, ...] = ()
 
     def __len__(self) -> int:
@@ -126,15 +128,16 @@ def read_fasta(path: str | PathLike[str]) -> SequenceTable:
 def read_table(path: str | PathLike[str]) -> SequenceTable:
     """Read a table of sequences and labels, comma- or tab-separated with a header line, plain or gzip.
 
-    Columns are found by name: `sequence` (or `seq`), `label` (or `class`), and optionally `split`, `group` and `name`;
-    without these names the first column is the sequence and the last one the label. Other columns are not read.
-    Coordinates are taken from `name` as `read_fasta` takes them from headers.
+    Columns are found by name: `sequence` (or `seq`), `label` (or `class`), and optionally `split`, `group`, `fold` and
+    `name`; without these names the first column is the sequence and the last one the label. Other columns are not
+    read. Coordinates are taken from `name` as `read_fasta` takes them from headers.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: one sentence with file, line and value: an empty file, a table of windows, no second column, a
-            column that stands twice, a row with another number of columns, an empty cell in the column split or group,
-            sequences of different lengths, a letter that is no base, a label other than 0 and 1, or broken compression.
+            column that stands twice, a row with another number of columns, an empty cell in the column split, group
+            or fold, a fold that is no number, sequences of different lengths, a letter that is no base, a label other
+            than 0 and 1, or broken compression.
     """
     text = read_bytes(path).decode()
     header_line = text.lstrip().partition("\n")[0]
@@ -168,7 +171,7 @@ def read_table(path: str | PathLike[str]) -> SequenceTable:
             lines.append(reader.line_num)
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}") from None
-    for one_of in (_SEQUENCE_COLUMNS, _LABEL_COLUMNS, ("split",), ("group",), ("name",)):
+    for one_of in (_SEQUENCE_COLUMNS, _LABEL_COLUMNS, ("split",), ("group",), ("fold",), ("name",)):
         meant = [column for column in header if column in one_of]
         if len(meant) > 1:
             raise ValueError(f"{path}, line {header_number}: the header names {' and '.join(map(repr, meant))}: which?")
@@ -192,6 +195,7 @@ def read_table(path: str | PathLike[str]) -> SequenceTable:
         labels[index] = value == "1"
     split = _cells(path, "split", header, rows, lines, "train, valid or test is wanted")
     group = _cells(path, "group", header, rows, lines, "rows of one group are kept together")
+    fold = _cells(path, "fold", header, rows, lines, "the number of the fold in whose test part the row stands")
     names = [row[header.index("name")].strip() for row in rows] if "name" in header else []
     coordinates, note = _coordinates(names, letters.shape[1], str(path)) if names else (None, "")
     return SequenceTable(
@@ -204,6 +208,7 @@ def read_table(path: str | PathLike[str]) -> SequenceTable:
         labels,
         split,
         None if group is None else _numbered(group),
+        None if fold is None else _whole_numbers(path, "fold", fold, lines),
         tuple(lines),
     )
 
@@ -233,6 +238,15 @@ def _numbered(values: Sequence[str]) -> NDArray[np.int64]:
     except (ValueError, OverflowError):
         numbers = {value: number for number, value in enumerate(dict.fromkeys(values))}
         return np.array([numbers[value] for value in values], dtype=np.int64)
+
+
+def _whole_numbers(
+    path: str | PathLike[str], name: str, cells: Sequence[str], lines: Sequence[int]
+) -> NDArray[np.int64]:
+    for cell, line in zip(cells, lines, strict=True):
+        if not (cell.isascii() and cell.isdigit() and len(cell) <= 9):
+            raise ValueError(f"{path}, line {line}: {name} {cell!r} must be a whole number")
+    return np.array(cells, dtype=np.int64)
 
 
 def require_two_classes(labels: NDArray[np.int8], source: str) -> None:

@@ -54,11 +54,14 @@ def finished(genome_files, tmp_path_factory) -> Path:
 
 
 def test_every_promised_file_is_there(finished):
-    assert {path.name for path in finished.iterdir()} == {*FILES, "dataset.bed.gz", "runs"}
+    assert {path.name for path in finished.iterdir()} == {*FILES, "dataset.bed.gz", "tiles.bed.gz", "runs"}
     for run in (finished / "runs").iterdir():
-        expected = {"record.json", "scores.npz"}
+        if run.name.endswith("-tuning"):
+            assert {path.name for path in run.iterdir()} == {"tuning.json"}
+            continue
+        expected = {"record.json", "scores.npz", "genome_scores.npz"}
         if "logistic" not in run.name:
-            expected |= {"history.csv", "weights.safetensors"}
+            expected |= {"history.csv", "weights.safetensors", "model.json"}
         assert {path.name for path in run.iterdir()} == expected
 
 
@@ -156,7 +159,7 @@ def test_started_again_it_does_only_what_is_missing(finished, genome_files, caps
 def test_other_settings_in_the_same_folder_are_refused(finished, genome_files, capsys):
     assert main([*genome_arguments(genome_files, finished), "--learning-rate", "0.01"]) == 2
     message = capsys.readouterr().err
-    assert "differs in train.learning_rate (0.001 there, 0.01 now): " in message
+    assert "differs in train.learning_rate (0.001 there, 0.01 now), tuning (" in message
     assert "--overwrite" in message
     assert main([*genome_arguments(genome_files, finished), "--ratio", "2"]) == 2
     assert "differs in the data: " in capsys.readouterr().err
@@ -196,16 +199,16 @@ def test_more_networks_join_those_that_are_done(finished, genome_files):
 
 
 def test_what_is_added_is_trained_on_as_much_as_what_is_there(genome_files, tmp_path, monkeypatch, capsys):
-    from dnafast.bench import experiment
+    from dnafast.bench import plan
 
     arguments = [argument for argument in genome_arguments(genome_files, tmp_path / "out") if argument != "--quick"]
     arguments = [*arguments[: -len(MODELS)], "--epochs", "1", "--models"]
-    monkeypatch.setattr(experiment, "most_train", lambda estimates, seconds: 128)
+    monkeypatch.setattr(plan, "most_train", lambda estimates, seconds, processes: 128)
     assert main([*arguments, "deepbind:torch"]) == 0
     first = capsys.readouterr().out
     assert "networks are trained on 128 windows at most" in first
     assert "as the earlier runs" not in first
-    monkeypatch.setattr(experiment, "most_train", lambda estimates, seconds: 64)
+    monkeypatch.setattr(plan, "most_train", lambda estimates, seconds, processes: 64)
     assert main([*arguments, "deepbind:native", "--max-minutes", "7"]) == 0
     added = capsys.readouterr().out
     assert "networks are trained on" not in added
@@ -277,16 +280,16 @@ def test_time_is_kept_by_training_on_less(genome_files, tmp_path, capsys):
 
 
 def test_a_run_that_breaks_is_a_row_and_the_others_go_on(genome_files, tmp_path, monkeypatch, capsys):
-    from dnafast.bench import experiment
+    from dnafast.bench import schedule
 
-    execute = experiment.execute
+    execute = schedule.execute
 
     def break_rnn(run, *arguments):
         if run.contestant.name == "rnn":
             raise RuntimeError("out of\nmemory")
         return execute(run, *arguments)
 
-    monkeypatch.setattr(experiment, "execute", break_rnn)
+    monkeypatch.setattr(schedule, "execute", break_rnn)
     out = tmp_path / "out"
     assert main(genome_arguments(genome_files, out)) == 1
     table = rows(out / "runs.csv")

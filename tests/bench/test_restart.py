@@ -92,7 +92,7 @@ def test_a_record_of_another_shape_is_none(change, copy):
     assert sound_record(copy / "out" / FLOOR) is None
 
 
-@pytest.mark.parametrize("name", ["scores.npz", "history.csv", "weights.safetensors"])
+@pytest.mark.parametrize("name", ["scores.npz", "history.csv", "weights.safetensors", "model.json"])
 @pytest.mark.parametrize("how", ["missing", "empty", "cut", "damaged"])
 def test_a_run_with_a_damaged_file_has_no_sound_record(name, how, copy):
     assert sound_record(copy / "out" / RUN) is not None

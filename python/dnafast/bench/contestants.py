@@ -1,56 +1,116 @@
-"""Who takes part: networks with an implementation each, and the floors they have to beat."""
+"""Who takes part: networks with an implementation each, the floors they have to beat, and scores of other tools."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 from dnafast import models
-from dnafast.models import floors
+from dnafast.bench.given_scores import named_scores
+from dnafast.models import Network, Specification, floors
 from dnafast.models.config import suggestion
+from dnafast.records import checksum_file
 
 FLOOR_IMPLEMENTATION = "scikit-learn"
+SCORES_IMPLEMENTATION = "scores"
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A network, or a floor, in one implementation."""
+    """A network or a floor in one implementation, or another tool's scores.
+
+    Attributes:
+        name: how it is called in tables: a network with the options that are not the defaults.
+        implementation: of a network; "scikit-learn" for a floor, "scores" for another tool.
+        specification: which network it is.
+        scores: the file of another tool's scores.
+    """
 
     name: str
     implementation: str
+    specification: Specification | None = field(default=None, compare=False)
+    scores: Path | None = field(default=None, compare=False)
 
     @property
     def is_floor(self) -> bool:
         """Whether it is a linear model that the networks have to beat."""
         return self.implementation == FLOOR_IMPLEMENTATION
 
+    @property
+    def is_network(self) -> bool:
+        """Whether it is trained by steps."""
+        return self.specification is not None
 
-def contestants(selection: Sequence[str] = ()) -> list[Contestant]:
-    """Who is meant by `--models`: floors first, then the networks in the order of the zoo.
+    @property
+    def source(self) -> str | None:
+        """Checksum of what it is made of, where that is a file of the user's."""
+        if self.scores is not None:
+            return checksum_file(self.scores)
+        return None if self.specification is None else self.specification.as_json()["source_checksum"]
+
+    def build(self, length: int, n_tasks: int) -> Network:
+        """The network with fresh weights from torch's random state."""
+        assert self.specification is not None, "a network"
+        return self.specification.build(length=length, n_tasks=n_tasks)
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """Where it stands among others: floors, networks in the order of the zoo, users' networks, other tools."""
+        if self.is_floor:
+            return 0, list(floors.FLOORS).index(self.name), "", ""
+        base = self.name.partition("[")[0]
+        if self.implementation == SCORES_IMPLEMENTATION:
+            return 3, 0, self.name, ""
+        if base in models.names():
+            return 1, models.names().index(base), self.name, self.implementation != "torch", self.implementation
+        return 2, 0, self.name, self.implementation
+
+
+def contestants(selection: Sequence[str] = (), scores: Sequence[str] = ()) -> list[Contestant]:
+    """Who is meant by `--models` and `--scores`: floors, networks in the order of the zoo, users' networks, scores.
 
     Args:
-        selection: NAME (every implementation of it) or NAME:IMPLEMENTATION; empty for all there are.
+        selection: floors by name, networks as `dnafast.models.parse` reads them (every implementation, where none is
+            named); empty for all floors and all networks with their defaults.
+        scores: other tools, NAME=FILE each.
 
     Raises:
-        ValueError: an unknown name or implementation, or one that is named twice.
+        ValueError: an unknown name, option or implementation, or one that is named twice.
+        FileNotFoundError: a file of scores that is not there.
     """
-    everyone = [Contestant(name, FLOOR_IMPLEMENTATION) for name in floors.FLOORS]
-    everyone += [
-        Contestant(name, implementation) for name in models.names() for implementation in models.implementations(name)
-    ]
-    if not selection:
-        return everyone
     chosen: list[Contestant] = []
-    known = list(dict.fromkeys(contestant.name for contestant in everyone))
-    for wish in selection:
-        name, _, implementation = wish.partition(":")
-        found = [one for one in everyone if one.name == name and implementation in ("", one.implementation)]
-        if not found:
-            if name not in known:
-                raise ValueError(f"--models {wish!r} is unknown{suggestion(name, known)}: there are {', '.join(known)}")
-            there = ", ".join(one.implementation for one in everyone if one.name == name)
-            raise ValueError(f"--models {wish!r}: {name} has no implementation {implementation!r}, only {there}")
+    for wish in selection or (*floors.FLOORS, *models.names()):
+        found = [Contestant(wish, FLOOR_IMPLEMENTATION)] if wish in floors.FLOORS else _networks(wish)
         if any(one in chosen for one in found):
             raise ValueError(f"--models names {wish!r} twice")
         chosen += found
-    return sorted(chosen, key=everyone.index)
+    for name, path in named_scores(scores):
+        if name in floors.FLOORS or any(one.name == name for one in chosen):
+            raise ValueError(f"--scores {name}={path}: there is a model of that name, choose another")
+        if not path.is_file():
+            raise FileNotFoundError(f"--scores {name}={path}: there is no such file")
+        chosen.append(Contestant(name, SCORES_IMPLEMENTATION, scores=path))
+    return sorted(chosen, key=lambda one: one.place)
+
+
+def _networks(wish: str) -> list[Contestant]:
+    """A network in each implementation that is meant."""
+    base = wish.partition("[")[0].partition(":")[0]
+    known = (*floors.FLOORS, *models.names())
+    if not base.endswith(".py") and base not in known:
+        raise ValueError(f"--models {wish!r} is unknown{suggestion(base, known)}: there are {', '.join(known)}")
+    if base in floors.FLOORS:
+        raise ValueError(f"--models {wish!r}: {base} has no options and one implementation, write {base}")
+    try:
+        specification = models.parse(wish)
+    except ValueError as error:
+        raise ValueError(f"--models {wish!r}: {error}") from None
+    implementations = (
+        specification.implementations if specification.implementation is None else (specification.implementation,)
+    )
+    return [
+        Contestant(specification.label, one, specification=replace(specification, implementation=one))
+        for one in implementations
+    ]

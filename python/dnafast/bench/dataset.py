@@ -12,17 +12,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dnafast.bench.tiles import Tiles
 from dnafast.encoding import BaseCodes
 from dnafast.genome import Genome
 from dnafast.metrics import chance_auroc
 from dnafast.records import checksum, write_bytes
-from dnafast.splitting import PARTS
+from dnafast.splitting import PARTS, part_names
 from dnafast.windowing import Windows
 
 # Bootstrap draws whole stretches of the genome, since neighbouring windows are not independent (1 Mb);
 # with fewer blocks than this in the test part an interval means little, so blocks are made smaller.
 BLOCK_BASES = 1_000_000
-_FEWEST_TO_SCORE = 30
+_FEWEST = 30
 # Where even an AUROC as high as this on the validation part could be chance, the page warns of it.
 _CHANCE_TO_WARN_OF = 0.65
 FEWEST_BLOCKS = 20
@@ -65,12 +66,16 @@ class Dataset:
         windows: the table of windows (N rows).
         labels: int8 (N, T): 1, 0, or -1 where a window counts for neither.
         tasks: T names.
-        part: (N,) "train", "valid" or "test".
+        part: (N,) "train", "valid", "test", or "unused" where a run trains on fewer rows than there are.
         group: int64 (N,): what the bootstrap draws as a whole (a stretch of genome, a group of related sequences).
         source: (N,) how each row came here, such as "peak" or "gc".
         stranded: whether the strand of a window means something; else networks see both and answers are averaged.
         simulated: whether the data were made up.
         flow, split, notes, warnings: what the report says about how the data came to be.
+        fold_of: int64 (N,) the fold in whose test part each row stands; None where there is one split.
+        fold: whose parts `part` shows.
+        most_train: rows of the training part of a fold that are used at most.
+        tiles: of the stretches that are tested on, for figures at natural prevalence.
     """
 
     name: str
@@ -88,6 +93,28 @@ class Dataset:
     split: str
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    fold_of: NDArray[np.int64] | None = None
+    fold: int = 0
+    most_train: int | None = None
+    tiles: Tiles | None = None
+
+    @property
+    def folds(self) -> int:
+        """How many splits there are."""
+        return 1 if self.fold_of is None else int(self.fold_of.max()) + 1
+
+    def at(self, fold: int, size: int | None = None) -> Dataset:
+        """The same rows with the parts of a fold, and at most `size` of them in training.
+
+        A smaller training part is a subset of a larger one.
+        """
+        part = self.part if self.fold_of is None else part_names(self.fold_of, fold, self.folds).astype(object)
+        train = np.flatnonzero(part == "train")
+        sizes = [one for one in (size, self.most_train, len(train)) if one is not None]
+        if (size := min(sizes)) < len(train):
+            part = part.copy()
+            part[np.random.default_rng(fold).permutation(train)[size:]] = "unused"
+        return replace(self, part=part, fold=fold)
 
     def rows(self, part: str) -> NDArray[np.int64]:
         """Rows of one part, ascending."""
@@ -101,7 +128,9 @@ class Dataset:
         """Checksum of all that training and scoring depend on: bases, labels, parts."""
         codes = self.codes(np.arange(len(self.windows)))
         parts = np.array([PARTS.index(part) for part in self.part], dtype=np.int8)
-        return checksum(codes, self.windows.strand, self.labels, parts, self.group)
+        folds = () if self.fold_of is None else (self.fold_of,)
+        tiles = () if self.tiles is None else (self.tiles.windows.start, self.tiles.labels)
+        return checksum(codes, self.windows.strand, self.labels, parts, self.group, *folds, *tiles)
 
     def limited(self, most_train: int | None, seed: int = 0) -> Dataset:
         """The same data with at most `most_train` training rows, drawn at random; other parts stay whole.
@@ -112,6 +141,12 @@ class Dataset:
         train = self.rows("train")
         if most_train is None or len(train) <= most_train:
             return self
+        if self.fold_of is not None:
+            # Each fold trains on other rows, so none of them goes.
+            note = (
+                f"Trained on {most_train:,} windows of each fold's training part of about {len(train):,} (at random)."
+            )
+            return replace(self, most_train=most_train, notes=(*self.notes, note))
         kept_train = np.random.default_rng(seed).choice(train, size=most_train, replace=False)
         kept = np.sort(np.concatenate([kept_train, np.flatnonzero(self.part != "train")]))
         note = f"Trained on {most_train:,} of {len(train):,} training windows (a random sample)."
@@ -126,11 +161,14 @@ class Dataset:
         ).check()
 
     def part_counts(self) -> list[dict[str, object]]:
-        """Positives, negatives and unlabelled rows of each task in each part."""
+        """Positives, negatives and unlabelled rows of each task in each part, or fold."""
         counts: list[dict[str, object]] = []
+        pieces = [(part, self.rows(part)) for part in PARTS]
+        if self.fold_of is not None:
+            pieces = [(f"fold {fold + 1}", np.flatnonzero(self.fold_of == fold)) for fold in range(self.folds)]
         for column, task in enumerate(self.tasks):
-            for part in PARTS:
-                labels = self.labels[self.rows(part), column]
+            for part, rows in pieces:
+                labels = self.labels[rows, column]
                 counts.append(
                     {
                         "task": task,
@@ -148,28 +186,36 @@ class Dataset:
         Raises:
             ValueError: a part is empty, or has one class only.
         """
-        for row in self.part_counts():
+        counts = self.part_counts()
+        for row in counts:
             if not row["positives"] or not row["negatives"]:
                 missing = "positives" if not row["positives"] else "negatives"
                 raise ValueError(
-                    f"the {row['part']} part of task {row['task']!r} has no {missing} "
+                    f"the {self._part_in_words(row)} of task {row['task']!r} has no {missing} "
                     f"({row['positives']} positives, {row['negatives']} negatives): both classes are needed in "
                     "training, validation and test"
                 )
         small = [
-            f"The test part of {row['task']} has {row['positives']} positives and {row['negatives']} negatives: "
-            "too few for its figures to say much."
-            for row in self.part_counts()
-            if row["part"] == "test" and min(int(str(row["positives"])), int(str(row["negatives"]))) < _FEWEST_TO_SCORE
+            f"The {self._part_in_words(row)} of {row['task']} has {row['positives']} positives and "
+            f"{row['negatives']} negatives: too few for its figures to say much."
+            for row in counts
+            if self._scored(row, "test") and min(int(str(row[key])) for key in ("positives", "negatives")) < _FEWEST
         ]
         return replace(self, warnings=tuple(dict.fromkeys((*self.warnings, *small, *self._blind_validation()))))
+
+    def _scored(self, row: Mapping[str, object], part: str) -> bool:
+        """Whether a row of the counts is of this part: with folds, each of them is once."""
+        return self.fold_of is not None or row["part"] == part
+
+    def _part_in_words(self, row: Mapping[str, object]) -> str:
+        return f"{row['part']} part" if self.fold_of is None else str(row["part"])
 
     def _blind_validation(self) -> list[str]:
         """A warning where the validation part is too small to tell what a network has learnt from chance."""
         counts = [
             (int(str(row["positives"])), int(str(row["negatives"])))
             for row in self.part_counts()
-            if row["part"] == "valid"
+            if self._scored(row, "valid")
         ]
         reach = float(np.mean([chance_auroc(*count) for count in counts]))
         if reach <= _CHANCE_TO_WARN_OF:
@@ -188,6 +234,7 @@ class Dataset:
         return {
             "name": self.name,
             "kind": self.kind,
+            "folds": self.folds,
             "tasks": list(self.tasks),
             "length": self.windows.length,
             "stranded": self.stranded,
@@ -219,11 +266,14 @@ class Dataset:
         else:
             letters = np.frombuffer(b"ACGTN", dtype=np.uint8)[self.codes(np.arange(len(windows)))]
             columns["sequence"] = [row.tobytes().decode() for row in letters]
-        columns |= {"split": self.part, "fold": 0, "group": self.group, "source": self.source}
+        fold = 0 if self.fold_of is None else self.fold_of
+        columns |= {"split": self.part, "fold": fold, "group": self.group, "source": self.source}
         if len(self.tasks) == 1:
             columns["label"] = self.labels[:, 0]
         else:
             columns |= {f"label_{task}": self.labels[:, column] for column, task in enumerate(self.tasks)}
+        if self.tiles is not None:
+            self.tiles.write(folder / "tiles.bed.gz", self.tasks)
         separator, name = ("\t", "dataset.bed.gz") if self.kind == "genome" else (",", "dataset.csv.gz")
         write_bytes(folder / name, _compressed(pd.DataFrame(columns).to_csv(index=False, sep=separator)))
         return folder / name

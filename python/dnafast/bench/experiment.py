@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import dnafast
-from dnafast import recipes, threads
+from dnafast import recipes, threads, train
 from dnafast.bench.contestants import Contestant, contestants
 from dnafast.bench.dataset import Dataset
 from dnafast.bench.datasets import datasets
-from dnafast.bench.finished import damaged_runs, save, sound_record
+from dnafast.bench.finished import damaged_runs, sound_record
 from dnafast.bench.folder import (
     check_finished_runs,
     check_folder,
@@ -25,18 +23,23 @@ from dnafast.bench.folder import (
     remove_earlier,
     starts,
 )
+from dnafast.bench.lineup import (
+    check_scores,
+    check_sizes,
+    check_that_networks_take_part,
+    recipe_of,
+    resources_of,
+    runs_of,
+)
 from dnafast.bench.machine import machine
 from dnafast.bench.measure import Meter
 from dnafast.bench.options import BenchOptions
-from dnafast.bench.plan import Estimate, estimate, most_train
-from dnafast.bench.runs import PHASE_COLUMNS, RUN_COLUMNS, Outcome, Resources, Row, Run, execute, failed
+from dnafast.bench.plan import entry, estimates, planned_limit, print_estimates
+from dnafast.bench.runs import PHASE_COLUMNS, RUN_COLUMNS, Outcome, Resources, Row, Run
+from dnafast.bench.schedule import carry_out
 from dnafast.records import RECORD_NAME, write_csv, write_json
 from dnafast.report import terminal_table, write_report
 from dnafast.report.columns import STATES
-from dnafast.train import DivergedError
-
-# What can go wrong inside one run without making the others pointless: torch's errors are RuntimeErrors.
-_RUN_ERRORS = (RuntimeError, ValueError, MemoryError, DivergedError)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Experiment:
     runs: tuple[Run, ...]
     max_train: int | None
     torch_threads: dict[str, int]
-    """Threads that each contestant was found to be fastest with, by `_entry`."""
+    """Threads that each contestant was found to be fastest with, by `entry`."""
     meter: Meter
     console: Console
     arguments: tuple[str, ...]
@@ -64,28 +67,24 @@ class Experiment:
         Raises:
             ValueError, OSError: a user's mistake, in one sentence.
         """
-        who = contestants(options.models)
-        _check_that_networks_take_part(options, who)
-        resources = _resources(options)
+        who = contestants(options.models, options.scores)
+        check_that_networks_take_part(options, who)
+        resources = resources_of(options)
         check_folder(options)
         threads.limit(options.threads)
-        recipe = _recipe(options)
+        recipe = recipe_of(options)
         meter = Meter(device="cpu")
         prepared = datasets(options, recipe, meter)
         if options.max_train:
             prepared = [_with_room_to_spare(dataset, options.max_train) for dataset in prepared]
         for dataset in prepared:
             console.print(_describe(dataset), soft_wrap=True)
+            check_scores(who, dataset)
 
         def runs_on(limited: Sequence[Dataset], torch_threads: dict[str, int]) -> tuple[Run, ...]:
+            found = runs_of(options, recipe, resources, who, limited)
             return tuple(
-                Run(dataset, one, seed, recipe.train, resources, recipe.bootstrap_draws).with_torch_threads(
-                    torch_threads.get(_entry(dataset, one), resources.torch_threads)
-                )
-                for dataset in limited
-                for one in who
-                # A floor is fitted to convergence: it has no seed to vary.
-                for seed in (options.resolved_seeds[:1] if one.is_floor else options.resolved_seeds)
+                run.with_torch_threads(torch_threads.get(entry(run), resources.torch_threads)) for run in found
             )
 
         limit = asked_limit = options.max_train or (recipes.QUICK_TRAIN if options.quick else None)
@@ -95,25 +94,26 @@ class Experiment:
         if earlier is not None:
             limit, torch_threads = earlier["max_train"], dict(earlier["torch_threads"])
         prepared = [dataset.limited(limit) for dataset in prepared]
+        check_sizes(options, prepared)
         runs = runs_on(prepared, torch_threads)
         if recipe.timed_steps:
-            untimed = [run for run in runs if options.plan or _entry(run.dataset, run.contestant) not in torch_threads]
-            estimates = _estimates(untimed, recipe.timed_steps, console)
-            for one in estimates:
-                entry = _entry(one.run.dataset, one.run.contestant)
-                torch_threads.setdefault(entry, one.run.resources.torch_threads)
-            if estimates:
-                seconds = _print_estimate(options, estimates, console)
+            untimed = [run for run in runs if options.plan or entry(run) not in torch_threads]
+            found = estimates(untimed, recipe.timed_steps, console)
+            for one in found:
+                torch_threads.setdefault(entry(one.run), one.run.resources.torch_threads)
+            if found:
+                seconds = print_estimates(options, found, console)
                 is_too_long = bool(options.max_minutes) and seconds > 60 * options.max_minutes
                 # What an earlier start has trained on stays: runs of one folder are to be compared.
                 if earlier is None:
-                    fitting = _planned_limit(options, estimates, console)
+                    fitting = planned_limit(options, found, console)
                     limit = limit if fitting is None else fitting
         elif options.plan:
             console.print(f"{len(runs)} runs; a quick bench is not timed beforehand.")
         if earlier is not None and (is_too_long or limit != asked_limit):
             console.print(_kept_limit(options, limit), soft_wrap=True)
         prepared = [dataset.limited(limit) for dataset in prepared]
+        check_sizes(options, prepared)
         checksums = {dataset.name: dataset.checksum() for dataset in prepared}
         experiment = cls(
             options=options,
@@ -153,10 +153,14 @@ class Experiment:
                 f"{name}: its record or one of its files is damaged, so it is left out; ask for it to do it again",
                 soft_wrap=True,
             )
+        missing = self._not_done_earlier(outcomes)
+        self._write_tables(outcomes)
         with self._progress() as progress:
-            for number, run in enumerate(self.runs, start=1):
-                outcome = self._one(run, f"{number}/{len(self.runs)}", progress)
+            done = len(self.runs) - len(missing)
+            for run, outcome in carry_out(missing, out, self.checksums, self.options.processes, _watching(progress)):
+                done += 1
                 outcomes.append(outcome)
+                progress.console.print(f"{done}/{len(self.runs)} {_line(run, outcome)}", soft_wrap=True)
                 self._write_tables(outcomes)
         write_report(out)
         self.console.print(terminal_table(out))
@@ -166,43 +170,32 @@ class Experiment:
         self.console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
         return 1 if broken else 0
 
-    def _one(self, run: Run, number: str, progress: Progress) -> Outcome:
-        """One run, or its record from an earlier bench."""
-        folder = self.options.out / "runs" / run.id
-        checksum = self.checksums[run.dataset.name]
-        # That its settings and data are those of now has been checked when the bench was prepared.
-        record = sound_record(folder)
-        if record is not None:
-            progress.console.print(f"{number} {run.id}: done earlier", soft_wrap=True)
-            return Outcome(record.result["rows"], record.result["phases"])
-        if (folder / RECORD_NAME).exists():
-            progress.console.print(
-                f"{number} {run.id}: its record or one of its files is damaged, so it is done again", soft_wrap=True
-            )
-            (folder / RECORD_NAME).unlink()
-        task = progress.add_task(f"{number} {run.id}", total=None)
+    def _not_done_earlier(self, outcomes: list[Outcome]) -> list[Run]:
+        """Runs still to be done; what an earlier start has left of the others is added to `outcomes`."""
+        missing = []
+        for run in self.runs:
+            folder = self.options.out / "runs" / run.id
+            # That its settings and data are those of now has been checked when the bench was prepared.
+            record = sound_record(folder)
+            if record is not None:
+                self.console.print(f"{run.id}: done earlier", soft_wrap=True)
+                outcomes.append(Outcome(record.result["rows"], record.result["phases"]))
+                continue
+            if (folder / RECORD_NAME).exists():
+                self.console.print(
+                    f"{run.id}: its record or one of its files is damaged, so it is done again", soft_wrap=True
+                )
+                (folder / RECORD_NAME).unlink()
+            missing.append(run)
+        return missing
 
-        def advance(state: Any) -> None:
-            progress.update(task, completed=state.step, total=state.budget)
-
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            outcome = execute(run, folder, advance)
-        except _RUN_ERRORS as error:
-            outcome = failed(run, error)
-        else:
-            save(run, outcome, checksum, folder)
-        finally:
-            progress.remove_task(task)
-        progress.console.print(f"{number} {_line(run, outcome)}", soft_wrap=True)
-        return outcome
-
-    def _place(self, outcome: Outcome) -> tuple[int, int, int]:
-        """Where a run stands in the tables: by data set, contestant and seed, whichever was done first."""
+    def _place(self, outcome: Outcome) -> tuple[Any, ...]:
+        """Where a run stands in the tables: by data set, contestant, size, fold and seed, whichever was done first."""
         row = outcome.rows[0]
         names = [dataset.name for dataset in self.datasets]
-        contestant = Contestant(str(row["model"]), str(row["implementation"]))
-        return names.index(row["dataset"]), contestants().index(contestant), int(row["seed"])
+        who = Contestant(str(row["model"]), str(row["implementation"]))
+        size = row.get("train_size")
+        return names.index(row["dataset"]), who.place, size is not None, size or 0, row["fold"], row["seed"]
 
     def _write_tables(self, outcomes: Sequence[Outcome]) -> None:
         out = self.options.out
@@ -242,31 +235,19 @@ class Experiment:
         return Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True)
 
 
-def _recipe(options: BenchOptions) -> recipes.Recipe:
-    """Sizes and budgets, with what the options change about them."""
-    recipe = recipes.demonstration() if options.simulated else recipes.own_data()
-    if options.quick:
-        recipe = recipes.quick(recipe)
-    changes: dict[str, Any] = {"batch_size": options.batch_size, "learning_rate": options.learning_rate}
-    if options.epochs is not None:
-        changes |= {"max_epochs": options.epochs, "max_steps": None}
-    given = {name: value for name, value in changes.items() if value is not None or name == "max_steps"}
-    return replace(recipe, train=replace(recipe.train, **given))
+def _watching(progress: Progress) -> Callable[[str], Callable[[train.Progress], None]]:
+    """What shows on the terminal how far the run is that is under way."""
+    task = progress.add_task("", total=None)
 
+    def watch(name: str) -> Callable[[train.Progress], None]:
+        progress.reset(task, description=name, total=None)
 
-def _check_that_networks_take_part(options: BenchOptions, who: Sequence[Contestant]) -> None:
-    """Refuse options of training where nothing is trained by steps.
+        def advance(state: train.Progress) -> None:
+            progress.update(task, completed=state.step, total=state.budget)
 
-    Raises:
-        ValueError: names the option.
-    """
-    if not all(one.is_floor for one in who):
-        return
-    for name in ("epochs", "batch_size", "learning_rate"):
-        if getattr(options, name) is not None:
-            floors = ", ".join(one.name for one in who)
-            flag = f"--{name.replace('_', '-')} {getattr(options, name)}"
-            raise ValueError(f"{flag} has no effect with floors alone ({floors}): leave it out, or name a network")
+        return advance
+
+    return watch
 
 
 def _with_room_to_spare(dataset: Dataset, max_train: int) -> Dataset:
@@ -276,76 +257,6 @@ def _with_room_to_spare(dataset: Dataset, max_train: int) -> Dataset:
         return dataset
     note = f"--max-train {max_train:,} is no bound here: the training part has {there:,} windows."
     return replace(dataset, notes=(*dataset.notes, note))
-
-
-def _resources(options: BenchOptions) -> Resources:
-    """Device and threads.
-
-    Raises:
-        ValueError: the device does not exist.
-    """
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = device.partition(":")
-    if not re.fullmatch("cpu|cuda(:[0-9]{1,6})?", device):
-        raise ValueError(f"--device {options.device!r} must be auto, cpu, cuda or cuda:N")
-    if kind == "cuda":
-        there = torch.cuda.device_count()
-        if int(number or 0) >= there:
-            raise ValueError(f"--device {options.device!r}: torch sees {there} GPUs here; use --device cpu")
-        # Events and streams are those of the current device.
-        torch.cuda.set_device(int(number or 0))
-    data_threads, torch_threads = threads.shares(options.threads)
-    return Resources(device, data_threads, torch_threads)
-
-
-def _entry(dataset: Dataset, contestant: Contestant) -> str:
-    """A contestant on a data set, as a key in config.json."""
-    return f"{dataset.name}/{contestant.name}/{contestant.implementation}"
-
-
-def _estimates(runs: Sequence[Run], timed_steps: int, console: Console) -> list[Estimate]:
-    """How long each run takes at most; seeds of one network are timed once."""
-    timed: dict[str, Estimate] = {}
-    estimates = []
-    with console.status("timing a few steps of every network"):
-        for run in runs:
-            key = _entry(run.dataset, run.contestant)
-            if key not in timed:
-                try:
-                    timed[key] = estimate(run, timed_steps)
-                except _RUN_ERRORS:
-                    # The run itself will say what is wrong, in its row.
-                    timed[key] = Estimate(run, 0.0, 0.0)
-            estimates.append(replace(timed[key], run=replace(run, resources=timed[key].run.resources)))
-    return estimates
-
-
-def _print_estimate(options: BenchOptions, estimates: Sequence[Estimate], console: Console) -> float:
-    """How many seconds the runs take at most; printed, with `--plan` for each of them."""
-    total = sum(one.seconds() for one in estimates)
-    if options.plan:
-        for one in estimates:
-            threads_used = one.run.resources.torch_threads
-            console.print(
-                f"  {one.run.id}: at most {one.seconds():.0f} s "
-                f"({1e3 * one.step_seconds:.1f} ms a step, torch threads: {threads_used})",
-                soft_wrap=True,
-            )
-    console.print(f"{len(estimates)} runs, at most {total / 60:.1f} minutes (early stopping may end them sooner).")
-    return total
-
-
-def _planned_limit(options: BenchOptions, estimates: Sequence[Estimate], console: Console) -> int | None:
-    """Most training windows for which the bench ends within `--max-minutes`, if it would not."""
-    if not options.max_minutes:
-        return None
-    fitting = most_train(estimates, 60 * options.max_minutes)
-    if fitting is not None:
-        bound = f"That is more than --max-minutes {options.max_minutes:g}"
-        console.print(f"{bound}: networks are trained on {fitting:,} windows at most.", soft_wrap=True)
-    return fitting
 
 
 def _kept_limit(options: BenchOptions, limit: int | None) -> str:
@@ -379,5 +290,7 @@ def _line(run: Run, outcome: Outcome) -> str:
     if row["status"] == "failed":
         return f"{run.id}: failed: {row['error']}"
     areas = ", ".join(f"{one['auroc']:.3f}" for one in outcome.rows)
+    if not row["training_state"]:
+        return f"{run.id}: AUROC {areas} (scores as given)"
     state = STATES[str(row["training_state"])]
     return f"{run.id}: AUROC {areas} ({state}, {row['train_seconds']:.1f} s)"

@@ -12,14 +12,25 @@ if TYPE_CHECKING:
     # Runs load torch, which measuring the data path does without.
     from dnafast.bench.runs import Outcome, Run
 
-RUN_FILES = ("scores.npz", "history.csv", "weights.safetensors")
+RUN_FILES = ("scores.npz", "history.csv", "weights.safetensors", "model.json", "genome_scores.npz")
 """What a run leaves beside its record; floors leave the scores alone."""
+CHECKPOINT_STEM = "checkpoint-"
+"""How the file begins that holds the state of a run under way."""
+TUNING_NAME = "tuning.json"
+"""What the search for a learning rate leaves in its folder beside those of the runs."""
 
 
 def save(run: Run, outcome: Outcome, data_checksum: str, folder: Path) -> None:
     """Write the record of a run, as its last file: its presence says that the run is finished."""
     result = {"rows": outcome.rows, "phases": outcome.phases, "files": _checksums(folder)}
     Record(run.id, plain(run.config()), data_checksum, plain(result)).save(folder)
+    remove_checkpoints(folder)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the state of a run that is no longer under way."""
+    for path in folder.glob(f"{CHECKPOINT_STEM}*"):
+        path.unlink()
 
 
 def sound_record(folder: Path) -> Record | None:
@@ -52,14 +63,13 @@ def _checksums(folder: Path) -> dict[str, str]:
 
 def _is_sound(record: Record, folder: Path) -> bool:
     """Whether the tables can be made of a record, and the files are those it was saved with."""
-    from dnafast.bench.contestants import Contestant, contestants
     from dnafast.bench.runs import PHASE_COLUMNS, RUN_COLUMNS
 
     identity = {name: record.config.get(name) for name in ("dataset", "model", "implementation", "seed")}
     identity["run_id"] = folder.name
     if record.run_id != folder.name or not isinstance(identity["seed"], int):
         return False
-    if Contestant(str(identity["model"]), str(identity["implementation"])) not in contestants():
+    if not all(isinstance(identity[name], str) for name in ("dataset", "model", "implementation")):
         return False
     rows, phases = record.result.get("rows"), record.result.get("phases")
     if not _is_table(rows, RUN_COLUMNS, identity) or not _is_table(phases, PHASE_COLUMNS, identity):

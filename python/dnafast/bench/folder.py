@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dnafast
-from dnafast.bench.finished import RUN_FILES, sound_record, sound_records
+from dnafast.bench.finished import RUN_FILES, TUNING_NAME, remove_checkpoints, sound_record, sound_records
 from dnafast.bench.options import BenchOptions
 from dnafast.records import RECORD_NAME, check_writable_folder, config_differences, finished_run, plain
 
@@ -24,13 +24,13 @@ _CONFIG = "config.json"
 # that the folder is a bench's, for as long as anything of the bench is there.
 _FILES = (
     *("report.html", "summary.md", "summary.json", "runs.csv", "phases.csv", "data.json"),
-    *("dataset.bed.gz", "dataset.csv.gz", "genome.fa.gz", DATA_PATH_TABLE, _CONFIG),
+    *("dataset.bed.gz", "dataset.csv.gz", "genome.fa.gz", "tiles.bed.gz", DATA_PATH_TABLE, _CONFIG),
 )
 # What only a configuration of ours has, all together; where it is damaged, how the tables begin tells as well.
 _OWN_KEYS = frozenset({"version", "checksums", "options", "command", "machine"})
 _OWN_TABLES = {"runs.csv": b"task,model,implementation,encoding,", DATA_PATH_TABLE: b"job,contender,version,"}
 # Options that do not change what a run gives.
-_PASSING = ("plan", "overwrite", "models", "seeds", "out", "max_minutes")
+_PASSING = ("plan", "overwrite", "models", "scores", "seeds", "train_sizes", "processes", "out", "max_minutes")
 
 
 def check_folder(options: BenchOptions) -> None:
@@ -221,9 +221,10 @@ def remove_earlier(out: Path) -> None:
     runs = out / "runs"
     for folder in sorted(runs.iterdir()) if runs.is_dir() else ():
         # The record goes first: without it, a run is not finished.
-        for name in (RECORD_NAME, *RUN_FILES):
+        for name in (RECORD_NAME, TUNING_NAME, *RUN_FILES):
             if folder.is_dir():
                 (folder / name).unlink(missing_ok=True)
+        remove_checkpoints(folder)
         _remove_if_empty(folder)
     _remove_if_empty(runs)
     for name in _FILES:

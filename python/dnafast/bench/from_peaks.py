@@ -12,13 +12,15 @@ import numpy as np
 from dnafast.bench.dataset import Dataset, Flow, genome_blocks, unique_names
 from dnafast.bench.measure import Meter
 from dnafast.bench.options import BenchOptions
+from dnafast.bench.pieces import Pieces
 from dnafast.bench.strand import resolve_strand
+from dnafast.bench.tiles import lay_tiles
 from dnafast.genome import Genome
 from dnafast.labelling import union_sites
 from dnafast.negatives import sample_negatives
 from dnafast.regions import Regions, default_contigs, locate, read_bed
 from dnafast.regions.text import counted
-from dnafast.splitting import PARTS, Split, split
+from dnafast.splitting import PARTS, split
 from dnafast.windowing import Windows, losses, windows
 
 DEFAULT_LENGTH = 600
@@ -75,32 +77,32 @@ def _from_genome(options: BenchOptions, genome: Genome, fasta: Path) -> Dataset:
             f"{counted(positives.flow['read'], 'region')} read, {losses(positives.flow) or 'all are used'}"
         )
 
-    parts = split(positives, test=options.test or None, valid=options.valid or None, genome=genome)
+    pieces = split_windows(options, positives, genome)
     whole = [locate(regions, genome.contigs, outside="drop")[0] for regions in peaks.values()]
     barred = [*whole, *([excluded] if excluded is not None else [])]
-    tables, label_rows, part_names, sources = [], [], [], []
+    tables, label_rows, names, sources = [], [], [], []
     notes: list[str] = []
-    for part in PARTS:
-        rows = parts.indices(part)
+    for number, name in enumerate(pieces.names):
+        rows = pieces.rows(name)
         if not len(rows):
             raise ValueError(
-                f"the {part} part has no open window ({parts.description}): name other contigs or stretches "
+                f"the {name} part has no open window ({pieces.description}): name other contigs or stretches "
                 "with --test and --valid"
             )
-        flow.add("used", len(rows), "open", part)
-        closed, note = _closed(options, genome, positives[rows], barred, parts, part)
-        flow.add("used", len(closed), "closed", part)
+        flow.add("used", len(rows), "open", name)
+        closed, note = _closed(options, genome, positives[rows], barred, pieces.intervals[name], name, number)
+        flow.add("used", len(closed), "closed", name)
         notes += note
         tables += [positives[rows], closed]
         label_rows += [labels[rows], np.zeros((len(closed), labels.shape[1]), dtype=np.int8)]
-        part_names += [part] * (len(rows) + len(closed))
+        names += [name] * (len(rows) + len(closed))
         sources += ["peak"] * len(rows) + [options.sample] * len(closed)
-    dropped = int((parts.part == "dropped").sum())
+    dropped = int((pieces.piece == "dropped").sum())
     if dropped:
         flow.add("border between parts", dropped, "open")
 
     table = Windows.concatenate(tables)
-    part_column = np.array(part_names, dtype=object)
+    part_column, fold_of = pieces.columns(np.array(names, dtype=object))
     group, block = genome_blocks(table, part_column == "test")
     stranded = resolve_strand(options, table)
     if not stranded:
@@ -108,6 +110,10 @@ def _from_genome(options: BenchOptions, genome: Genome, fasta: Path) -> Dataset:
         table = replace(table, strand=np.zeros(len(table), dtype=np.int8))
     notes.append(f"Intervals come from a bootstrap over stretches of {block:,} bases.")
     notes += _genome_notes(options, genome)
+    laid = None
+    if "genome" in options.test_on:
+        laid = lay_tiles(genome, pieces, whole, length, excluded=excluded, max_n=options.max_n)
+        notes.append(laid.note())
     return Dataset(
         name=_name(options, fasta, list(peaks)),
         kind="genome",
@@ -121,15 +127,30 @@ def _from_genome(options: BenchOptions, genome: Genome, fasta: Path) -> Dataset:
         stranded=stranded,
         simulated=False,
         flow=flow,
-        split=f"positives: {parts.description}",
+        split=f"positives: {pieces.description}",
+        fold_of=fold_of,
+        tiles=laid,
         notes=tuple(notes),
     )
 
 
+def split_windows(options: BenchOptions, positives: Windows, genome: Genome) -> Pieces:
+    """The parts of the positives, or their folds."""
+    if options.folds:
+        return Pieces.of(split(positives, folds=options.folds, genome=genome))
+    return Pieces.of(split(positives, test=options.test or None, valid=options.valid or None, genome=genome))
+
+
 def _closed(
-    options: BenchOptions, genome: Genome, positives: Windows, barred: Sequence[Regions], parts: Split, part: str
+    options: BenchOptions,
+    genome: Genome,
+    positives: Windows,
+    barred: Sequence[Regions],
+    within: Regions,
+    name: str,
+    seed: int,
 ) -> tuple[Windows, list[str]]:
-    """Closed windows of one part, from that part's own stretches, and a note where the genome had too few."""
+    """Closed windows of one piece, from that piece's own stretches, and a note where the genome had too few."""
     with warnings.catch_warnings():
         # The shortfall is told in the report and in the flow.
         warnings.filterwarnings("ignore", category=UserWarning, module="dnafast")
@@ -139,9 +160,9 @@ def _closed(
             method=options.sample,
             ratio=options.ratio,
             exclude=list(barred),
-            within=parts.intervals[part],
+            within=within,
             max_n=options.max_n,
-            seed=PARTS.index(part),
+            seed=seed,
             threads=options.threads,
         )
     wanted = int(closed.shortfall["wanted"].sum() - closed.shortfall["found"].sum())
@@ -149,7 +170,7 @@ def _closed(
         return closed, []
     where = closed.shortfall_in_words()
     return closed, [
-        f"The {part} part has {wanted:,} closed windows fewer than wanted: its stretches hold no more"
+        f"The {name} part has {wanted:,} closed windows fewer than wanted: its stretches hold no more"
         f"{f', short in {where}' if where else ''}."
     ]
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from dnafast.bench.dataset import Dataset, Flow, genome_blocks
 from dnafast.bench.measure import Meter
 from dnafast.bench.options import BenchOptions
+from dnafast.bench.pieces import Pieces, folds_of
 from dnafast.genome import Genome
 from dnafast.regions import Regions
 from dnafast.sequences import SequenceTable, read_fasta, read_table, require_two_classes
-from dnafast.splitting import PARTS, Split, split_sequences
+from dnafast.splitting import Split, fold_sequences, split_sequences
 from dnafast.windowing import Windows
 
 
@@ -117,22 +118,29 @@ def assemble(
         table = Windows.from_arrays(names, np.arange(n), np.zeros(n), length, strand=1 if stranded else 0)
         if given is not None and (options.test or options.valid):
             raise ValueError(f"--test and --valid have no effect: {name} has a split column; leave them out")
-        split = _split(options, letters, labels, coordinates) if given is None else _given(given)
-        dropped = int((split.part == "dropped").sum())
+        if given is not None and options.folds:
+            raise ValueError(f"--folds has no effect: {name} has a split column; leave one of them out")
+        split = _split(options, letters, labels, coordinates) if given is None else Pieces.of(_given(given))
+        dropped = int((split.piece == "dropped").sum())
         if dropped:
             flow.add("border between parts", dropped)
         for kind in dict.fromkeys(source):
-            for one in PARTS:
-                flow.add("used", int(((split.part == one) & (source == kind)).sum()), kind, one)
+            for one in split.names:
+                flow.add("used", int(((split.piece == one) & (source == kind)).sum()), kind, one)
+        kept = split.piece != "dropped"
+        part, fold_of = split.columns(split.piece[kept])
+        if given is not None and given.fold is not None:
+            fold_of = folds_of(given.fold[kept], part)
         if given is not None:
             group, unit = split.group, "sequences" if given.group is None else "the groups of the table"
         elif coordinates is None:
             group, unit = split.group, "groups of sequences that share words"
         else:
             placed = Windows.from_arrays(coordinates.contigs, coordinates.contig, coordinates.start, length)
-            group, block = genome_blocks(placed, split.part == "test")
+            tested = np.zeros(n, dtype=np.bool_)
+            tested[kept] = part == "test"
+            group, block = genome_blocks(placed, tested)
             unit = f"stretches of {block:,} bases"
-        kept = split.part != "dropped"
     return Dataset(
         name=name,
         kind="sequences",
@@ -140,19 +148,20 @@ def assemble(
         windows=table[kept],
         labels=labels[kept, None],
         tasks=(task,),
-        part=split.part[kept].astype(object),
+        part=part,
         group=group[kept],
         source=source[kept],
         stranded=stranded,
         simulated=simulated,
         flow=flow,
         split=split.description,
+        fold_of=fold_of,
         notes=(*notes, f"Intervals come from a bootstrap over {unit}."),
-        warnings=(*split.warnings, *_repeats(letters, labels, split.part)),
+        warnings=(*split.warnings, *_repeats(letters[kept], labels[kept], part)),
     )
 
 
-def _repeats(letters: NDArray[np.uint8], labels: NDArray[np.int8], part: NDArray[np.str_]) -> list[str]:
+def _repeats(letters: NDArray[np.uint8], labels: NDArray[np.int8], part: NDArray[np.object_]) -> list[str]:
     """Sequences that stand in both classes, or in training and test, as warnings."""
     _, same = np.unique(letters, axis=0, return_inverse=True)
     same = np.asarray(same).reshape(-1)
@@ -175,8 +184,12 @@ def _given(table: SequenceTable) -> Split:
 
 def _split(
     options: BenchOptions, letters: NDArray[np.uint8], labels: NDArray[np.int8], coordinates: Regions | None
-) -> Split:
+) -> Pieces:
     with warnings.catch_warnings():
         # What is odd about the split stands in its warnings, which the report shows.
         warnings.simplefilter("ignore", UserWarning)
-        return split_sequences(letters, coordinates, labels, test=options.test or None, valid=options.valid or None)
+        if options.folds:
+            return Pieces.of(fold_sequences(letters, coordinates, labels, folds=options.folds))
+        return Pieces.of(
+            split_sequences(letters, coordinates, labels, test=options.test or None, valid=options.valid or None)
+        )

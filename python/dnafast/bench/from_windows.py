@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from dnafast.bench.dataset import Dataset, Flow
 from dnafast.bench.measure import Meter
 from dnafast.bench.options import BenchOptions
+from dnafast.bench.pieces import folds_of
 from dnafast.bench.strand import resolve_strand
 from dnafast.genome import Genome
 from dnafast.regions import map_contigs
@@ -76,6 +77,7 @@ def from_windows(options: BenchOptions, fasta: Path, table: Path, meter: Meter) 
         stranded = resolve_strand(options, windows)
         group = _integers(table, rows, "group")
         part = rows["split"].to_numpy(dtype=object)
+        fold_of = folds_of(_integers(table, rows, "fold"), part) if "fold" in rows else None
     flow = Flow()
     for one in PARTS:
         flow.add("used", int((part == one).sum()), "window", one)
@@ -94,6 +96,7 @@ def from_windows(options: BenchOptions, fasta: Path, table: Path, meter: Meter) 
         simulated=False,
         flow=flow,
         split=f"as given in {table.name}",
+        fold_of=fold_of,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from dnafast.threads import usable_cpus
+from dnafast.threads import resolve_threads, usable_cpus
 
 
 def _unset(default: str, metavar: str) -> Any:
@@ -67,23 +67,41 @@ class BenchOptions:
     """Test part: contigs, or stretches such as chr1:120000000-."""
     valid: Annotated[tuple[str, ...], _unset("a tenth of the positives", "PLACE ...")] = ()
     """Validation part, likewise."""
+    folds: Annotated[int | None, _unset("one split", "K")] = None
+    """K test parts in turn, each trained and scored anew: contigs, stretches, or groups of sequences that share words,
+    with about equally many positives in each. The fold after the test part is for validation."""
+    test_on: Annotated[
+        tuple[Literal["matched", "genome"], ...], tyro.conf.arg(help_behavior_hint="(default: matched genome)")
+    ] = ("matched", "genome")
+    """What the test part is: matched takes its open windows and as many closed ones (--ratio); genome takes tiles of
+    all of its stretches besides, at their natural prevalence (at most 20,000 of them, at random)."""
     strand: Literal["auto", "stranded", "unstranded"] = "auto"
     """Unstranded: trained on both strands, answers averaged. auto: stranded where every window has a strand."""
 
     # -- what is compared, and how long ------------------------------------------------------------------------------
     only: Annotated[Literal["data"] | None, _unset("everything", "data")] = None
     """data: train nothing; measure how fast the data path is on this machine, beside numpy, pysam and pyfaidx."""
-    models: Annotated[tuple[str, ...], _unset("all", "NAME[:IMPLEMENTATION] ...")] = ()
+    models: Annotated[tuple[str, ...], _unset("all", "NAME[[OPTION=VALUE,...]][:IMPLEMENTATION] ...")] = ()
     """What to compare. Networks: rnn, lstm, gru, birnn, bilstm, bigru, deepbind, kmer_cnn, multiscale_cnn, deepsea,
-    basset, danq, promoter_lstm. Floors: gc_logistic, kmer_logistic, onehot_logistic. deepbind means both of its
-    implementations; deepbind:torch and deepbind:native choose one."""
+    basset, danq, promoter_lstm, swap. Floors: gc_logistic, kmer_logistic, onehot_logistic. deepbind means both of its
+    implementations; deepbind:torch and deepbind:native choose one. Options of a network stand in brackets:
+    'promoter_lstm[use_cnn=false,pooling_strategy=last]'. A network of your own is FILE.py:CLASS (see dnafast check)."""
+    scores: Annotated[tuple[str, ...], _unset("none", "NAME=FILE ...")] = ()
+    """Predictions of other tools for the same test part: a table with contig, start, end (or sequence) and score."""
     seeds: Annotated[tuple[int, ...], _unset("1", "N ...")] = (1,)
     """How many seeds (one number), or the very seeds (two or more numbers)."""
     epochs: Annotated[int | None, _unset("30; simulated data: 240 steps", "N")] = None
     """Longest training, in passes over the training part; early stopping may end it sooner."""
+    recipe: Literal["equal", "published"] = "equal"
+    """equal: all networks are trained alike; published: each with the optimiser, rate and batch size of its paper."""
+    tune: Annotated[int, tyro.conf.arg(metavar="N")] = 3
+    """Learning rates that are tried for every network, a short run each, judged on the validation part: 0.0003, 0.001
+    and 0.003 with 3; 0 takes that of --learning-rate, or the recipe's."""
+    train_sizes: Annotated[tuple[int, ...], _unset("none", "N ...")] = ()
+    """Sizes of the training part to compare at besides all of it: how much data each network needs."""
     batch_size: Annotated[int | None, _unset("64; simulated data: 48; --only data: 256", "N")] = None
     """Windows in a step."""
-    learning_rate: Annotated[float | None, _unset("0.001; simulated data: 0.003", "RATE")] = None
+    learning_rate: Annotated[float | None, _unset("found for each network, see --tune", "RATE")] = None
     """Largest learning rate of the schedule, for every network alike."""
     max_minutes: float = 60.0
     """Bound on the whole bench, kept by training on fewer windows where the estimate is longer; 0: no bound. Runs that
@@ -104,6 +122,9 @@ class BenchOptions:
     """Where the networks run; auto takes the first GPU where there is one."""
     threads: Annotated[int | None, _unset("all this process may use", "N")] = None
     """Processors to use."""
+    processes: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """Runs at a time, each in a process of its own with its share of the processors. Quality is the same; times and
+    throughput are then those of a machine that does other things as well."""
 
     @property
     def resolved_seeds(self) -> tuple[int, ...]:
@@ -126,6 +147,9 @@ class BenchOptions:
             return value
 
         return {field.name: plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+
+DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(BenchOptions)}
 
 
 def check(options: BenchOptions) -> None:
@@ -152,6 +176,25 @@ def check(options: BenchOptions) -> None:
     if options.positives and options.fasta:
         raise ValueError("--fasta goes with --peaks or --table, not with --positives and --negatives")
     _check_numbers(options)
+    if options.scores and options.simulated:
+        raise ValueError(f"--scores {options.scores[0]} has no effect with simulated data: give the tool's own data")
+    if not 1 <= options.processes <= resolve_threads(options.threads):
+        raise ValueError(
+            f"--processes {options.processes} must be at least 1 and at most {resolve_threads(options.threads)}, the "
+            "processors that may be used"
+        )
+    if len(set(options.train_sizes)) < len(options.train_sizes) or min(options.train_sizes, default=2) < 2:
+        raise ValueError(f"--train-sizes {' '.join(map(str, options.train_sizes))} must be distinct and 2 or more")
+    for name in ("learning_rate", "tune", "batch_size"):
+        if options.recipe == "published" and getattr(options, name) != DEFAULTS[name]:
+            raise ValueError(f"--{name.replace('_', '-')} has no effect with --recipe published: leave it out")
+    if options.learning_rate is not None and options.tune not in (0, DEFAULTS["tune"]):
+        raise ValueError(f"--tune {options.tune} looks for the rate that --learning-rate {options.learning_rate} gives")
+    if "matched" not in options.test_on:
+        raise ValueError(f"--test-on {' '.join(options.test_on)} must hold matched: genome comes on top of it")
+    if options.folds and (options.test or options.valid):
+        given = "--test" if options.test else "--valid"
+        raise ValueError(f"--folds {options.folds} chooses every part in turn: leave {given} out")
     if not options.seeds:
         raise ValueError("--seeds needs a number: how many seeds, or the very seeds")
     if len(options.seeds) == 1 and options.seeds[0] < 1:
@@ -166,15 +209,18 @@ def check(options: BenchOptions) -> None:
 
 
 _MOST_SEEDS = 100
+_MOST_RATES = 7
 _MOST_THREADS = 1024
 # The least and the most that each can be. The most are far above any use: above them something overflows, or a slip of
 # the finger fills the memory.
 _BOUNDS = {
     "length": (1, 100_000_000),
+    "folds": (3, 50),
     "epochs": (1, 1_000_000),
     "batch_size": (2, 1_000_000),
     "max_train": (2, 1_000_000_000_000),
     "threads": (1, _MOST_THREADS),
+    "tune": (0, _MOST_RATES),
 }
 
 
@@ -199,15 +245,17 @@ def _check_numbers(options: BenchOptions) -> None:
 
 
 _LARGEST_RATIO = 1000
-_OF_PEAKS = ("pool", "length", "sample", "ratio", "exclude", "contigs", "outside", "columns", "max_n")
-_OF_NETWORKS = ("pool", "test", "valid", "strand", "models", "seeds", "epochs", "learning_rate", "max_minutes",
-                "max_train", "plan", "device")  # fmt: skip
+_OF_PEAKS = ("test_on", "pool", "length", "sample", "ratio", "exclude", "contigs", "outside", "columns", "max_n")
+_OF_NETWORKS = (
+    *("scores", "recipe", "tune", "train_sizes", "processes", "pool", "test", "valid", "folds", "test_on"),
+    *("strand", "models", "seeds", "epochs", "learning_rate", "max_minutes", "max_train", "plan", "device"),
+)
 # Options that would do nothing, by the kind of data.
 _IDLE = {
     "--positives and --negatives": _OF_PEAKS,
     "--table": _OF_PEAKS,
-    "--fasta and --table": (*_OF_PEAKS, "test", "valid"),
-    "simulated data": (*(name for name in _OF_PEAKS if name != "length"), "test", "valid", "strand"),
+    "--fasta and --table": (*_OF_PEAKS, "test", "valid", "folds"),
+    "simulated data": (*(name for name in _OF_PEAKS if name not in ("length", "test_on")), "test", "valid", "strand"),
 }
 # Where nothing is trained, closed windows of simulated data are drawn as those of a genome are.
 _DRAWN = ("sample", "ratio")
@@ -241,9 +289,8 @@ def _check_that_options_apply(options: BenchOptions) -> None:
 
 def _refuse(options: BenchOptions, names: Sequence[str], what: str) -> None:
     """Raise for the first of these options that was given."""
-    defaults = {field.name: field.default for field in dataclasses.fields(options)}
     for name in names:
-        if getattr(options, name) != defaults[name]:
+        if getattr(options, name) != DEFAULTS[name]:
             raise ValueError(f"--{name.replace('_', '-')} has no effect with {what}: leave it out")
 
 

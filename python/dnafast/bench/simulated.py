@@ -5,19 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from dnafast.bench.dataset import Dataset, Flow, genome_blocks
+from dnafast.bench.from_peaks import split_windows
 from dnafast.bench.from_sequences import assemble
 from dnafast.bench.measure import Meter
 from dnafast.bench.options import BenchOptions
+from dnafast.bench.tiles import lay_tiles
 from dnafast.genome import Genome
 from dnafast.negatives import sample_negatives
 from dnafast.recipes import Recipe
 from dnafast.regions import Regions
-from dnafast.splitting import PARTS, part_of, split
+from dnafast.splitting import part_of
 from dnafast.synthetic import WINDOW, SimulatedRegions, simulate_genome, simulate_promoters
 from dnafast.windowing import Windows, windows
 
 # Not the seed that the simulation was designed with.
 _SEED = 1
+# The demonstration is to be quick, and its genome is small.
+_MOST_TILES = 2000
 
 
 def simulated(options: BenchOptions, recipe: Recipe, meter: Meter) -> list[Dataset]:
@@ -34,24 +38,24 @@ def _open_regions(options: BenchOptions, recipe: Recipe, meter: Meter) -> Datase
         peaks, decoys = _regions(made.peaks), _regions(made.decoys)
         positives = windows(peaks, length=made.window, genome=genome)
         near_misses = windows(decoys, length=made.window, genome=genome)
-        parts = split(positives, test=options.test or None, valid=options.valid or None, genome=genome)
-        decoy_parts = part_of(_as_regions(near_misses), parts.intervals)
+        pieces = split_windows(options, positives, genome)
+        decoy_pieces = part_of(_as_regions(near_misses), pieces.intervals)
         flow = Flow()
         flow.add_all(positives.flow, kind="open")
         flow.add_all(near_misses.flow, kind="closed, decoy")
         tables, labels, names, sources = [], [], [], []
-        for part in PARTS:
-            opened = positives[parts.indices(part)]
+        for number, name in enumerate(pieces.names):
+            opened = positives[pieces.rows(name)]
             # As many closed windows as open ones: decoys first, background for the rest.
-            closed = near_misses[np.flatnonzero(decoy_parts == part)[: len(opened) - 1]]
+            closed = near_misses[np.flatnonzero(decoy_pieces == name)[: len(opened) - 1]]
             background = sample_negatives(
                 genome,
                 opened,
                 method="gc",
                 ratio=1 - len(closed) / len(opened),
                 exclude=[peaks, decoys],
-                within=parts.intervals[part],
-                seed=PARTS.index(part),
+                within=pieces.intervals[name],
+                seed=number,
                 threads=options.threads,
             )
             kinds = (
@@ -60,14 +64,18 @@ def _open_regions(options: BenchOptions, recipe: Recipe, meter: Meter) -> Datase
                 ("gc", "closed, background", background),
             )
             for source, kind, rows in kinds:
-                flow.add("used", len(rows), kind, part)
+                flow.add("used", len(rows), kind, name)
                 tables.append(rows)
                 labels += [int(source == "peak")] * len(rows)
-                names += [part] * len(rows)
+                names += [name] * len(rows)
                 sources += [source] * len(rows)
         table = Windows.concatenate(tables)
-        part_column = np.array(names, dtype=object)
+        part_column, fold_of = pieces.columns(np.array(names, dtype=object))
         group, block = genome_blocks(table, part_column == "test")
+        laid = (
+            lay_tiles(genome, pieces, [peaks], made.window, most=_MOST_TILES) if "genome" in options.test_on else None
+        )
+    notes = [f"Intervals come from a bootstrap over stretches of {block:,} bases."]
     return Dataset(
         name="simulated_open_regions",
         kind="genome",
@@ -81,8 +89,10 @@ def _open_regions(options: BenchOptions, recipe: Recipe, meter: Meter) -> Datase
         stranded=False,
         simulated=True,
         flow=flow,
-        split=f"positives: {parts.description}",
-        notes=(f"Intervals come from a bootstrap over stretches of {block:,} bases.",),
+        split=f"positives: {pieces.description}",
+        fold_of=fold_of,
+        tiles=laid,
+        notes=(*notes, laid.note()) if laid is not None else tuple(notes),
     )
 
 

@@ -29,6 +29,7 @@ from dnafast.models.recurrent import (
     Recurrent,
     RNNConfig,
 )
+from dnafast.models.swap import Swap, SwapConfig
 
 # A new network is one file and one line here.
 MODELS: dict[str, tuple[type[ModelConfig], type[Network]]] = {
@@ -45,6 +46,7 @@ MODELS: dict[str, tuple[type[ModelConfig], type[Network]]] = {
     "basset": (BassetConfig, Basset),
     "danq": (DanQConfig, DanQ),
     "promoter_lstm": (PromoterLSTMConfig, PromoterLSTM),
+    "swap": (SwapConfig, Swap),
 }
 
 __all__ = [

@@ -169,8 +169,8 @@ def position_pooling(pooling: Pooling, hidden: int, features: int) -> nn.Module:
 
     Args:
         pooling: its name.
-        hidden: features of one direction.
-        features: features of all directions.
+        hidden: how many of the features a forward pass has made; those after them are of a backward pass.
+        features: of all directions.
     """
     if pooling == "last":
         return LastPooling(hidden)

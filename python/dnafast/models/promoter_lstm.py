@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -19,6 +20,11 @@ from dnafast.models.layers import (
     position_pooling,
     recurrent_flops,
 )
+from dnafast.models.recurrent import CELLS, GATES
+
+Cell = Literal["lstm", "gru", "rnn", "none"]
+Direction = Literal["forward", "backward"]
+Start = Literal["keras", "torch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +32,20 @@ class PromoterLSTMConfig(ModelConfig):
     """Options of PromoterLSTM.
 
     Attributes:
-        hidden_dim: features of the LSTM, per direction, and channels of the convolution.
-        num_layers: LSTM layers on top of each other.
+        hidden_dim: features of the recurrent layers, per direction, and channels of the convolution.
+        num_layers: recurrent layers on top of each other.
         bidirectional: read the sequence in both directions.
         fc_hidden_dims: widths of the fully connected layers, none for a linear head.
-        dropout: between LSTM layers, after pooling and after each fully connected layer.
-        use_cnn: put the convolution in front; without it the LSTM reads the bases.
+        dropout: between recurrent layers, after pooling and after each fully connected layer.
+        use_cnn: put the convolution in front; without it the recurrent layers read the bases.
         cnn_kernel_size: bases that the convolution sees.
-        use_layer_norm: normalise the LSTM's output at each position.
+        use_layer_norm: normalise the recurrent output at each position.
         pooling_strategy: how the states of all positions become one vector; "last" of a backward pass is position 0.
+        cell: LSTM, GRU, vanilla RNN (tanh), or none: then norm and pooling see what the recurrent layers would read,
+            and num_layers, bidirectional and start have nothing to act on.
+        direction: from which end a network of one direction reads; what "last" means follows it.
+        start: of the recurrent layers: "keras" is that of all networks here (orthogonal recurrence, a forget gate that
+            remembers, inputs scaled to what they read), "torch" leaves torch's (all uniform within 1 / √hidden_dim).
     """
 
     hidden_dim: int = 64
@@ -46,28 +57,40 @@ class PromoterLSTMConfig(ModelConfig):
     cnn_kernel_size: int = 7
     use_layer_norm: bool = True
     pooling_strategy: Pooling = "attention"
+    cell: Cell = "lstm"
+    direction: Direction = "forward"
+    start: Start = "keras"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.direction == "backward" and self.directions == 2:
+            raise ValueError("direction='backward' needs bidirectional=False: in both directions there is no other one")
 
     @property
     def directions(self) -> int:
         """Reading directions."""
-        return 2 if self.bidirectional else 1
+        return 2 if self.bidirectional and self.cell != "none" else 1
 
     @property
     def features(self) -> int:
-        """Features per position after the LSTM."""
-        return self.directions * self.hidden_dim
+        """Features per position after the recurrent layers."""
+        return self.recurrent_inputs if self.cell == "none" else self.directions * self.hidden_dim
 
     @property
-    def lstm_inputs(self) -> int:
-        """Channels that the LSTM reads."""
+    def recurrent_inputs(self) -> int:
+        """Channels that the recurrent layers read."""
         return self.hidden_dim if self.use_cnn else 4
 
     def flops(self) -> int:
         """Operations of one sequence's forward pass."""
         convolution = convolution_flops(4, self.hidden_dim, self.cnn_kernel_size, self.length) if self.use_cnn else 0
+        recurrent = 0
+        if self.cell != "none":
+            gates, inputs = GATES[self.cell], self.recurrent_inputs
+            recurrent = recurrent_flops(gates, inputs, self.hidden_dim, self.num_layers, self.directions, self.length)
         return (
             convolution
-            + recurrent_flops(4, self.lstm_inputs, self.hidden_dim, self.num_layers, self.directions, self.length)
+            + recurrent
             + pooling_flops(self.pooling_strategy, self.features, self.length)
             + linear_flops(self.features, *self.fc_hidden_dims, self.n_tasks)
         )
@@ -77,11 +100,14 @@ class PromoterLSTM(Network):
     """Convolution -> LSTM -> layer norm -> pooling over positions -> fully connected -> head.
 
     Arguments and defaults are those of :class:`PromoterLSTMConfig`; ``length`` serves the count of operations, any
-    length is taken.
+    length is taken. What the options cell, direction, start and pooling_strategy do not name starts from a seed with
+    the same weights whatever they are, as long as its shape is the same.
 
     Raises:
         ValueError: an option is out of its range.
     """
+
+    __constants__ = ("backward", "recurs")  # so that TorchScript leaves out what does not happen
 
     def __init__(
         self,
@@ -96,6 +122,9 @@ class PromoterLSTM(Network):
         pooling_strategy: Pooling = PromoterLSTMConfig.pooling_strategy,
         n_tasks: int = PromoterLSTMConfig.n_tasks,
         *,
+        cell: Cell = PromoterLSTMConfig.cell,
+        direction: Direction = PromoterLSTMConfig.direction,
+        start: Start = PromoterLSTMConfig.start,
         length: int = 81,
     ) -> None:
         config = PromoterLSTMConfig(
@@ -110,6 +139,9 @@ class PromoterLSTM(Network):
             cnn_kernel_size=cnn_kernel_size,
             use_layer_norm=use_layer_norm,
             pooling_strategy=pooling_strategy,
+            cell=cell,
+            direction=direction,
+            start=start,
         )
         super().__init__(config)
         # Shapes with the default options in the comments.
@@ -119,18 +151,7 @@ class PromoterLSTM(Network):
                 SamePadConv1d(4, config.hidden_dim, config.cnn_kernel_size),  # (N, 64, L)
                 nn.ReLU(),
             )
-        self.recurrent = nn.LSTM(
-            config.lstm_inputs,
-            config.hidden_dim,
-            num_layers=config.num_layers,
-            batch_first=True,
-            bidirectional=config.bidirectional,
-            # Between layers: a single one has no between, and torch warns.
-            dropout=config.dropout if config.num_layers > 1 else 0.0,
-        )  # (N, L, 128)
-        keras_start(self.recurrent)
         self.norm = nn.LayerNorm(config.features) if config.use_layer_norm else nn.Identity()
-        self.pooling = position_pooling(config.pooling_strategy, config.hidden_dim, config.features)  # (N, 128)
         hidden: list[nn.Module] = [nn.Dropout(config.dropout)]
         inputs = config.features
         for outputs in config.fc_hidden_dims:
@@ -138,6 +159,24 @@ class PromoterLSTM(Network):
             inputs = outputs
         self.hidden = nn.Sequential(*hidden)
         self.head = nn.Linear(inputs, config.n_tasks)
+        # Last, as these are exchanged: what stands around them has drawn its weights.
+        self.backward = config.direction == "backward"
+        read_forward = 0 if self.backward else config.features // config.directions
+        self.pooling = position_pooling(config.pooling_strategy, read_forward, config.features)  # (N, 128)
+        self.recurs = config.cell != "none"
+        self.recurrent: nn.Module = nn.Identity()
+        if config.cell != "none":
+            self.recurrent = CELLS[config.cell](
+                config.recurrent_inputs,
+                config.hidden_dim,
+                num_layers=config.num_layers,
+                batch_first=True,
+                bidirectional=config.bidirectional,
+                # Between layers: a single one has no between, and torch warns.
+                dropout=config.dropout if config.num_layers > 1 else 0.0,
+            )  # (N, L, 128)
+            if config.start == "keras":
+                keras_start(self.recurrent)
 
     @classmethod
     def from_config(cls, config: ModelConfig) -> PromoterLSTM:
@@ -148,5 +187,11 @@ class PromoterLSTM(Network):
     def forward(self, x: Tensor) -> Tensor:
         """One-hot (N, 4, L) or base codes uint8 (N, L) -> logits (N, T)."""
         x_NCL = one_hot_input(x, self.minimum_length, self.head.weight.dtype)
-        state_NLH, _ = self.recurrent(self.convolution(x_NCL).transpose(1, 2))
+        state_NLH = self.convolution(x_NCL).transpose(1, 2)
+        if self.recurs:
+            if self.backward:
+                state_NLH, _ = self.recurrent(state_NLH.flip([1]))
+                state_NLH = state_NLH.flip([1])
+            else:
+                state_NLH, _ = self.recurrent(state_NLH)
         return self.head(self.hidden(self.pooling(self.norm(state_NLH))))

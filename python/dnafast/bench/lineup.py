@@ -1,0 +1,129 @@
+"""Which runs there are: recipe, resources, and every contestant on every data set, fold, size and seed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from dnafast import recipes, threads
+from dnafast.bench.contestants import Contestant
+from dnafast.bench.dataset import Dataset
+from dnafast.bench.given_scores import read_scores
+from dnafast.bench.options import BenchOptions
+from dnafast.bench.runs import Resources, Run, Tuning
+from dnafast.bench.tuning import rates
+
+
+def recipe_of(options: BenchOptions) -> recipes.Recipe:
+    """Sizes and budgets, with what the options change about them."""
+    recipe = recipes.demonstration() if options.simulated else recipes.own_data()
+    if options.quick:
+        recipe = recipes.quick(recipe)
+    changes: dict[str, Any] = {"batch_size": options.batch_size, "learning_rate": options.learning_rate}
+    if options.epochs is not None:
+        changes |= {"max_epochs": options.epochs, "max_steps": None}
+    given = {name: value for name, value in changes.items() if value is not None or name == "max_steps"}
+    return replace(recipe, train=replace(recipe.train, **given))
+
+
+def runs_of(
+    options: BenchOptions,
+    recipe: recipes.Recipe,
+    resources: Resources,
+    who: Sequence[Contestant],
+    prepared: Sequence[Dataset],
+) -> list[Run]:
+    """Every run: data sets, contestants, sizes of the training part, folds and seeds."""
+    tuning = Tuning(rates(options.tune), recipe.tuned_share) if _tunes(options) else None
+    found = []
+    for dataset in prepared:
+        for one in who:
+            config = recipe.train
+            if options.recipe == "published" and one.specification is not None:
+                config = recipes.published(one.specification.name, config)
+            # Floors are fitted to convergence and scores are what they are: neither has a seed to vary.
+            seeds = options.resolved_seeds if one.is_network else options.resolved_seeds[:1]
+            # The whole training part comes first, for the tables.
+            sizes = (None,) if one.scores is not None else (None, *sorted(options.train_sizes, reverse=True))
+            found += [
+                Run(dataset, one, seed, config, resources, recipe.bootstrap_draws, fold, size, tuning, options.recipe)
+                for size in sizes
+                for fold in range(dataset.folds)
+                for seed in seeds
+            ]
+    return found
+
+
+def _tunes(options: BenchOptions) -> bool:
+    return bool(options.tune) and options.learning_rate is None and options.recipe == "equal"
+
+
+def check_scores(who: Sequence[Contestant], dataset: Dataset) -> None:
+    """Read every file of scores once, so that what is wrong with it is said before anything is trained."""
+    for one in who:
+        if one.scores is not None:
+            for fold in range(dataset.folds):
+                read_scores(one.scores, dataset.at(fold))
+
+
+def check_sizes(options: BenchOptions, prepared: Sequence[Dataset]) -> None:
+    """Refuse sizes of the training part that are all of it or more."""
+    for dataset in prepared:
+        there = min(len(dataset.at(fold).rows("train")) for fold in range(dataset.folds))
+        for size in options.train_sizes:
+            if size >= there:
+                raise ValueError(
+                    f"--train-sizes {size} must be below the {there:,} windows that the training part of "
+                    f"{dataset.name} has, which are trained on as well"
+                )
+            data = dataset.at(0, size)
+            for column, task in enumerate(data.tasks):
+                labels = data.labels[data.rows("train"), column]
+                if not ((labels == 1).any() and (labels == 0).any()):
+                    raise ValueError(f"--train-sizes {size} is so small that a class of {task} is missing: give more")
+
+
+def check_that_networks_take_part(options: BenchOptions, who: Sequence[Contestant]) -> None:
+    """Refuse options of training where nothing is trained by steps.
+
+    Raises:
+        ValueError: names the option.
+    """
+    if any(one.is_network for one in who):
+        return
+    for name in ("epochs", "batch_size", "learning_rate"):
+        if getattr(options, name) is not None:
+            floors = ", ".join(one.name for one in who)
+            flag = f"--{name.replace('_', '-')} {getattr(options, name)}"
+            raise ValueError(f"{flag} has no effect with floors alone ({floors}): leave it out, or name a network")
+
+
+def resources_of(options: BenchOptions) -> Resources:
+    """Device and threads.
+
+    Raises:
+        ValueError: the device does not exist.
+    """
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    if not re.fullmatch("cpu|cuda(:[0-9]{1,6})?", device):
+        raise ValueError(f"--device {options.device!r} must be auto, cpu, cuda or cuda:N")
+    if kind == "cuda":
+        there = torch.cuda.device_count()
+        if int(number or 0) >= there:
+            raise ValueError(f"--device {options.device!r}: torch sees {there} GPUs here; use --device cpu")
+        # Events and streams are those of the current device.
+        torch.cuda.set_device(int(number or 0))
+    data_threads, torch_threads = threads.shares(max(1, threads.resolve_threads(options.threads) // options.processes))
+    return Resources(device, data_threads, torch_threads)
+
+
+def _entry(dataset: Dataset, contestant: Contestant) -> str:
+    """A contestant on a data set, as a key in config.json."""
+    return f"{dataset.name}/{contestant.name}/{contestant.implementation}"

@@ -1,0 +1,307 @@
+"""What a comparison can be made of: folds, sizes, tuned rates, users' networks, scores of other tools, processes."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dnafast.bench.main import main
+from dnafast.metrics import auroc, recall_at_fdr
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> Path:
+    """Sequences of which half hold two words, too short to link them all, with parts."""
+    folder = tmp_path_factory.mktemp("table")
+    generator = np.random.default_rng(0)
+    letters = np.frombuffer(b"ACGT", dtype=np.uint8)[generator.integers(0, 4, (240, 40))]
+    letters[::2, 10:14] = np.frombuffer(b"TTGA", dtype=np.uint8)
+    letters[::2, 24:28] = np.frombuffer(b"CATA", dtype=np.uint8)
+    parts = ("train", "train", "valid", "test")
+    text = [f"{row.tobytes().decode()},{1 - i % 2},{parts[i // 2 % 4]}" for i, row in enumerate(letters)]
+    path = folder / "t.csv"
+    path.write_text("\n".join(["sequence,label,split", *text]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def unsplit(table) -> Path:
+    """The same without parts."""
+    path = table.parent / "unsplit.csv"
+    path.write_text("".join(line.rpartition(",")[0] + "\n" for line in table.read_text().splitlines()))
+    return path
+
+
+def test_folds_test_every_sequence_once(unsplit, tmp_path):
+    out = tmp_path / "out"
+    models = ["--models", "kmer_logistic", "deepbind:native"]
+    assert main(["--table", str(unsplit), "--quick", *models, "--folds", "4", "--out", str(out)]) == 0
+    table = rows(out / "runs.csv")
+    assert [(row["model"], row["fold"]) for row in table] == [
+        (model, str(fold)) for model in ("kmer_logistic", "deepbind") for fold in range(4)
+    ]
+    tested = [np.load(out / "runs" / row["run_id"] / "scores.npz")["row"] for row in table[:4]]
+    assert np.sort(np.concatenate(tested)).tolist() == list(range(240))
+    (about,) = json.loads((out / "data.json").read_text())
+    assert about["folds"] == 4
+    assert "4 folds of groups that share words" in about["split"]
+    assert [row["part"] for row in about["parts"]] == [f"fold {number}" for number in range(1, 5)]
+    # The table that is written gives the same folds again.
+    again = tmp_path / "again"
+    data = ["--table", str(out / "dataset.csv.gz"), "--quick", "--models", "kmer_logistic", "--out", str(again)]
+    assert main(data) == 0
+    assert [row["auroc"] for row in rows(again / "runs.csv")] == [row["auroc"] for row in table[:4]]
+
+
+def test_smaller_training_parts_lie_in_larger_ones_and_have_rows_of_their_own(table, tmp_path, capsys):
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--models", "kmer_logistic", "deepbind:native", "--out", str(out)]
+    assert main([*data, "--train-sizes", "32", "64"]) == 0
+    found = [(row["model"], row["train_size"], row["n_train"]) for row in rows(out / "runs.csv")]
+    sizes = [("", "120"), ("32", "32"), ("64", "64")]
+    assert found == [(model, *size) for model in ("kmer_logistic", "deepbind") for size in sizes]
+    with pytest.raises(SystemExit):
+        main([*data, "--train-sizes", "many"])
+    capsys.readouterr()
+    assert main([*data, "--train-sizes", "120"]) == 2
+    assert "--train-sizes 120 must be below the 120 windows" in capsys.readouterr().err
+
+
+def test_several_processes_give_the_same_figures(table, tmp_path):
+    models = ["--models", "kmer_logistic", "gru[hidden=8]", "deepbind:native"]
+    data = ["--table", str(table), "--quick", "--seeds", "2", "--threads", "2", *models]
+    found = []
+    for processes in ("1", "2"):
+        out = tmp_path / processes
+        assert main([*data, "--processes", processes, "--out", str(out)]) == 0
+        names = ("model", "seed", "learning_rate", "auroc", "log_loss")
+        found.append([[row[name] for name in names] for row in rows(out / "runs.csv")])
+    assert found[0] == found[1]
+    assert len(found[0]) == 5
+
+
+def test_a_rate_is_searched_once_for_all_seeds_and_found_again(table, tmp_path):
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--models", "deepbind[filters=16]:native", "--out", str(out)]
+    assert main([*data, "--tune", "2", "--seeds", "2"]) == 0
+    (search,) = (out / "runs").glob("*-tuning/tuning.json")
+    found = json.loads(search.read_text())["found"]
+    assert sorted(found["losses"]) == ["0.0003", "0.001"]
+    rates = {float(row["learning_rate"]) for row in rows(out / "runs.csv")}
+    assert rates == {found["learning_rate"]}
+    assert {float(row["tune_seconds"]) for row in rows(out / "runs.csv")} == {found["seconds"]}
+    before = search.stat().st_mtime_ns
+    assert main([*data, "--tune", "2", "--seeds", "3"]) == 0
+    assert search.stat().st_mtime_ns == before
+    assert len(rows(out / "runs.csv")) == 3
+
+
+NETWORK = """
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self, length: int, n_tasks: int, width: int = 4):
+        super().__init__()
+        self.convolution = torch.nn.Conv1d(4, width, 7)
+        self.head = torch.nn.Linear(width, n_tasks)
+
+    def forward(self, x):
+        return self.head(self.convolution(x).amax(dim=2))
+"""
+
+
+def test_a_network_of_ones_own_takes_part(table, tmp_path):
+    (tmp_path / "my.py").write_text(NETWORK)
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--out", str(out), "--models"]
+    assert main([*data, f"{tmp_path}/my.py:Net[width=6]", "gc_logistic"]) == 0
+    own = rows(out / "runs.csv")[1]
+    assert (own["model"], own["implementation"], own["status"]) == ("my.py:Net[width=6]", "torch", "finished")
+    assert int(own["n_parameters"]) == 4 * 6 * 7 + 6 + 6 + 1
+
+
+def scores_of(table: Path, out: Path, change=lambda line: line) -> Path:
+    lines = ["sequence\tscore"]
+    for number, line in enumerate(table.read_text().splitlines()[1:]):
+        sequence, label, part = line.split(",")
+        if part in ("valid", "test"):
+            lines.append(change(f"{sequence}\t{0.5 * int(label) + number % 7 / 14:.4f}"))
+    path = out / "scores.tsv"
+    path.write_text("\n".join(filter(None, lines)) + "\n")
+    return path
+
+
+def test_scores_of_another_tool_stand_in_the_tables(table, tmp_path):
+    path = scores_of(table, tmp_path)
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--models", "gc_logistic", "--out", str(out)]
+    assert main([*data, "--scores", f"tool={path}"]) == 0
+    row = rows(out / "runs.csv")[-1]
+    saved = np.load(out / "runs" / row["run_id"] / "scores.npz")
+    assert (row["model"], row["implementation"]) == ("tool", "scores")
+    assert float(row["auroc"]) == pytest.approx(auroc(saved["labels"][:, 0], saved["probabilities"][:, 0]))
+    assert float(row["mcc"]) > 0.5
+    assert "tool" in (out / "report.html").read_text()
+
+
+def test_scores_that_are_no_probabilities_are_ranked(table, tmp_path):
+    def logit(line: str) -> str:
+        sequence, score = line.split("\t")
+        return f"{sequence}\t{10 * float(score) - 20}"
+
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--models", "gc_logistic", "--out", str(out)]
+    assert main([*data, "--scores", f"tool={scores_of(table, tmp_path, logit)}"]) == 0
+    row = rows(out / "runs.csv")[-1]
+    assert row["log_loss"] == row["brier"] == row["ece"] == row["threshold"] == ""
+    assert float(row["auroc"]) > 0.9
+
+
+def once(change):
+    """Change the third row alone."""
+    count = iter(range(10**6))
+    return lambda line: change(line) if next(count) == 2 else line
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (once(lambda line: ""), ["lacks 1 of the 60 rows of the test part"]),
+        (once(lambda line: f"{line}\n{line}"), ["line 5", "is there twice (first in line 4)"]),
+        (once(lambda line: line + "x"), ["line 4", "is no finite number"]),
+        (once(lambda line: line + "\t1"), ["line 4", "3 columns, but the header has 2"]),
+    ],
+)
+def test_bad_scores(change, words, tmp_path, capsys):
+    letters = np.frombuffer(b"ACGT", dtype=np.uint8)[np.random.default_rng(1).integers(0, 4, (240, 40))]
+    parts = ("test", "train", "valid", "train")
+    text = [f"{row.tobytes().decode()},{i // 4 % 2},{parts[i % 4]}" for i, row in enumerate(letters)]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(["sequence,label,split", *text]) + "\n")
+    path = scores_of(table, tmp_path, change)
+    data = ["--table", str(table), "--quick", "--models", "gc_logistic", "--out", str(tmp_path / "out")]
+    assert main([*data, "--scores", f"tool={path}"]) == 2
+    message = capsys.readouterr().err
+    for word in words:
+        assert word in message
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--scores", "x.tsv"], "--scores 'x.tsv' must be NAME=FILE"),
+        (["--scores", "x=no.tsv"], "there is no such file"),
+        (["--folds", "2"], "--folds 2 must be at least 3"),
+        (["--folds", "3"], "--folds has no effect: t has a split column"),
+        (["--tune", "9"], "--tune 9 must be at most 7"),
+        (["--processes", "1000"], "--processes 1000 must be at least 1 and at most"),
+        (["--recipe", "published", "--learning-rate", "0.1"], "--learning-rate has no effect with --recipe published"),
+        (["--learning-rate", "0.1", "--tune", "5"], "--tune 5 looks for the rate that --learning-rate 0.1 gives"),
+        (["--models", "lstm[hiden=3]"], "lstm has no option 'hiden', did you mean 'hidden'"),
+        (["--models", "kmer_logistic[k=3]"], "kmer_logistic has no options"),
+        (["--models", "lstm", "lstm[hidden=64]"], "--models names 'lstm[hidden=64]' twice"),
+        (["--models", "no.py:Net"], "no.py"),
+        (["--test-on", "genome", "matched"], "--test-on has no effect with --table"),
+    ],
+)
+def test_bad_designs(arguments, words, table, tmp_path, capsys):
+    assert main(["--table", str(table), *arguments, "--out", str(tmp_path / "out")]) == 2
+    message = capsys.readouterr().err
+    assert words in message
+    assert message.count("\n") == 1
+
+
+def test_figures_at_natural_prevalence_are_those_of_all_tiles(tmp_path):
+    generator = np.random.default_rng(0)
+    letters = np.frombuffer(b"ACGT", dtype=np.uint8)[generator.integers(0, 4, 120_000)]
+    peaks = []
+    for start in range(1000, 118_000, 900):
+        letters[start + 40 : start + 52] = np.frombuffer(b"TGACTCATTGCA", dtype=np.uint8)
+        peaks.append(f"chr1\t{start}\t{start + 100}\tp\t0\t.\t5\t-1\t-1\t50\n")
+    (tmp_path / "g.fa").write_text(f">chr1\n{letters.tobytes().decode()}\n")
+    (tmp_path / "p.narrowPeak").write_text("".join(peaks))
+    data = ["--fasta", str(tmp_path / "g.fa"), "--peaks", str(tmp_path / "p.narrowPeak"), "--length", "100"]
+    out = tmp_path / "out"
+    models = ["--models", "kmer_logistic", "deepbind:native"]
+    assert main([*data, *models, "--quick", "--folds", "3", "--out", str(out)]) == 0
+    table = rows(out / "runs.csv")
+    for row in table:
+        saved = np.load(out / "runs" / row["run_id"] / "genome_scores.npz")
+        labels, scores = saved["labels"][:, 0], saved["probabilities"][:, 0]
+        assert int(row["genome_n"]) == (labels >= 0).sum()
+        assert float(row["genome_prevalence"]) == pytest.approx((labels == 1).sum() / (labels >= 0).sum())
+        assert float(row["genome_auroc"]) == pytest.approx(auroc(labels, scores), abs=1e-6)
+        assert float(row["genome_recall_at_fdr_50"]) == pytest.approx(recall_at_fdr(labels, scores, 0.5), abs=1e-6)
+        assert float(row["genome_prevalence"]) < 0.2 < float(row["prevalence"])
+    assert sum(int(row["genome_n"]) for row in table[:3]) > 900
+    matched = tmp_path / "matched"
+    assert main([*data, *models[:2], "--quick", "--test-on", "matched", "--out", str(matched)]) == 0
+    assert rows(matched / "runs.csv")[0]["genome_auprc"] == ""
+    assert not (matched / "tiles.bed.gz").exists()
+
+
+def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, monkeypatch):
+    from dnafast.bench import execution
+
+    def broken_off(*arguments, progress, **keywords):
+        def stop(state):
+            progress(state)
+            if state.evaluation is not None and state.step >= 3:
+                raise KeyboardInterrupt
+
+        return training(*arguments, progress=stop, checkpoint_seconds=0, **keywords)
+
+    training = execution.train
+    data = [
+        "--table",
+        str(table),
+        "--tune",
+        "0",
+        "--epochs",
+        "3",
+        "--models",
+        "gru[hidden=8,dropout=0.2]",
+        "--batch-size",
+        "50",
+    ]
+    unbroken, out = tmp_path / "unbroken", tmp_path / "out"
+    assert main([*data, "--out", str(unbroken)]) == 0
+    monkeypatch.setattr(execution, "train", broken_off)
+    assert main([*data, "--out", str(out)]) == 130
+    (run,) = (out / "runs").iterdir()
+    (state,) = run.iterdir()
+    assert state.name.startswith("checkpoint-")
+    monkeypatch.setattr(execution, "train", training)
+    assert main([*data, "--out", str(out)]) == 0
+    assert not state.exists()
+    for name in ("scores.npz", "weights.safetensors"):
+        assert (run / name).read_bytes() == (unbroken / "runs" / run.name / name).read_bytes()
+    (row,) = rows(out / "runs.csv")
+    assert row["cpu_user_seconds"] == ""  # nobody has metered the steps before
+    assert row["auroc"] == rows(unbroken / "runs.csv")[0]["auroc"]
+
+
+def test_the_state_of_other_settings_is_not_taken_up(table, tmp_path):
+    data = ["--table", str(table), "--quick", "--models", "deepbind:native", "--out", str(tmp_path / "out")]
+    run = tmp_path / "out" / "runs" / "t-deepbind-native-seed0"
+    run.mkdir(parents=True)
+    (run / "checkpoint-01234567.pt").write_bytes(b"of another time")
+    (tmp_path / "out" / "config.json").write_text("{}")
+    assert main([*data, "--overwrite"]) == 2  # a folder that no bench has made
+    (tmp_path / "out" / "config.json").unlink()
+    (run / "checkpoint-01234567.pt").rename(tmp_path / "kept.pt")
+    run.rmdir()
+    run.parent.rmdir()
+    assert main([*data, "--tune", "0"]) == 0
+    (run / "record.json").unlink()
+    (tmp_path / "kept.pt").rename(run / "checkpoint-01234567.pt")
+    assert main([*data, "--tune", "0"]) == 0
+    assert not list(run.glob("checkpoint-*"))
