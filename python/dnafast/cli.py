@@ -10,6 +10,8 @@ _USAGE = """usage: dnafast COMMAND ...
 
 commands:
   bench      compare recurrent and convolutional networks on DNA (dnafast bench --help)
+  train      one network, left ready to predict (dnafast train --help)
+  predict    a trained network over a genome, its regions, or sequences (dnafast predict --help)
   --version  print the version
 """
 
@@ -37,6 +39,14 @@ def _main(arguments: list[str]) -> int:
             from dnafast.bench.main import main as bench
 
             return bench(rest, program="dnafast bench")
+        case ["train", *rest]:
+            from dnafast.commands.train import main as train
+
+            return train(rest, program="dnafast train")
+        case ["predict", *rest]:
+            from dnafast.commands.predict import main as predict
+
+            return predict(rest, program="dnafast predict")
         case ["-h" | "--help"]:
             print(_USAGE, end="")
             return 0
@@ -44,6 +54,9 @@ def _main(arguments: list[str]) -> int:
             print(_USAGE, end="", file=sys.stderr)
             return 2
         case [unknown, *_]:
-            print(f"dnafast: unknown command {unknown!r}: there is bench (and --version, --help)", file=sys.stderr)
+            print(
+                f"dnafast: unknown command {unknown!r}: there are bench, train and predict (and --version, --help)",
+                file=sys.stderr,
+            )
             return 2
     return 2
