@@ -10,6 +10,7 @@ _USAGE = """usage: dnafast COMMAND ...
 
 commands:
   bench      compare recurrent and convolutional networks on DNA (dnafast bench --help)
+  check      try on a network, your own or one of dnafast's, what every network promises
   --version  print the version
 """
 
@@ -37,6 +38,10 @@ def _main(arguments: list[str]) -> int:
             from dnafast.bench.main import main as bench
 
             return bench(rest, program="dnafast bench")
+        case ["check", *rest]:
+            from dnafast.commands.check import main as check
+
+            return check(rest, program="dnafast check")
         case ["-h" | "--help"]:
             print(_USAGE, end="")
             return 0
@@ -44,6 +49,9 @@ def _main(arguments: list[str]) -> int:
             print(_USAGE, end="", file=sys.stderr)
             return 2
         case [unknown, *_]:
-            print(f"dnafast: unknown command {unknown!r}: there is bench (and --version, --help)", file=sys.stderr)
+            print(
+                f"dnafast: unknown command {unknown!r}: there are bench and check (and --version, --help)",
+                file=sys.stderr,
+            )
             return 2
     return 2

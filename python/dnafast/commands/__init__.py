@@ -1,0 +1,1 @@
+"""What ``dnafast COMMAND`` does besides the bench, a module for each."""
