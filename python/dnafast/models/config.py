@@ -67,6 +67,11 @@ class ModelConfig(ABC):
         """Bases per sequence that the layers see."""
         return max(self.length, self.minimum_length)
 
+    @property
+    def strand_blind(self) -> bool:
+        """Whether a sequence and its reverse complement always get the same logits; no network of the zoo does that."""
+        return False
+
     @abstractmethod
     def flops(self) -> int | None:
         """Floating-point operations of one sequence's forward pass, a multiply-add being two.

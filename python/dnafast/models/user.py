@@ -2,7 +2,7 @@
 
 # my.py
 class Net(torch.nn.Module):
-    encoding = dnafast.OneHot("NCL", "float32")     # may be left out, as may minimum_length and flops()
+    encoding = dnafast.OneHot("NCL", "float32")     # may be left out, as may the others of UserConfig
 
     def __init__(self, length: int, n_tasks: int, width: int = 32) -> None: ...
     def forward(self, x): ...                       # what `encoding` makes -> logits (N, n_tasks)
@@ -173,8 +173,9 @@ def _line_of(kind: type) -> int:
 class UserConfig(ModelConfig):
     """What a user's network says of itself, under the names that the networks of the zoo have.
 
-    Attributes ``encoding``, ``minimum_length`` and ``flops()`` of the network or its class are taken; without them it
-    eats one-hot float32 (N, 4, L) of any length, and its operations are counted by torch.
+    Attributes ``encoding``, ``minimum_length``, ``strand_blind`` and ``flops()`` of the network or its class are taken;
+    without them it eats one-hot float32 (N, 4, L) of any length, tells strands apart, and its operations are counted by
+    torch.
 
     Raises:
         ValueError: one of them is nothing that dnafast can use.
@@ -187,6 +188,7 @@ class UserConfig(ModelConfig):
         self.name = f"{source.path}:{source.kind.__name__}"
         self._encoding = getattr(network, "encoding", OneHot("NCL", "float32"))
         self._minimum_length = getattr(network, "minimum_length", 1)
+        self._strand_blind = getattr(network, "strand_blind", False)
         where = f"{source.path}, line {_line_of(source.kind)}: {source.kind.__name__}"
         if not isinstance(self._encoding, Encoding):
             raise ValueError(
@@ -195,6 +197,8 @@ class UserConfig(ModelConfig):
         minimum = self._minimum_length
         if isinstance(minimum, bool) or not isinstance(minimum, int) or minimum < 1:
             raise ValueError(f"{where}.minimum_length={minimum!r} must be a whole number of at least 1")
+        if not isinstance(self._strand_blind, bool):
+            raise ValueError(f"{where}.strand_blind={self._strand_blind!r} must be True or False")
         if isinstance(self._encoding, Kmers) and self._encoding.stride > 1 and minimum > length:
             raise ValueError(f"{where}.minimum_length={minimum} needs padding, which words at a stride do not have")
 
@@ -211,6 +215,11 @@ class UserConfig(ModelConfig):
     def minimum_length(self) -> int:
         """Shortest sequence in bases that the network takes; shorter ones are padded with N on both sides to it."""
         return self._minimum_length
+
+    @property
+    def strand_blind(self) -> bool:
+        """Whether a sequence and its reverse complement always get the same logits."""
+        return self._strand_blind
 
     def flops(self) -> int | None:
         """Operations of one sequence's forward pass: as the network's ``flops()`` has it, else as torch counts them.
