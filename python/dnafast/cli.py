@@ -10,7 +10,9 @@ _USAGE = """usage: dnafast COMMAND ...
 
 commands:
   bench      compare recurrent and convolutional networks on DNA (dnafast bench --help)
-  check      try on a network, your own or one of dnafast's, what every network promises
+  train      one network, left ready to predict (dnafast train --help)
+  predict    a trained network over a genome, its regions, or sequences (dnafast predict --help)
+  check      what every network promises, tried on one of yours or of dnafast's (dnafast check --help)
   --version  print the version
 """
 
@@ -38,6 +40,14 @@ def _main(arguments: list[str]) -> int:
             from dnafast.bench.main import main as bench
 
             return bench(rest, program="dnafast bench")
+        case ["train", *rest]:
+            from dnafast.commands.train import main as train
+
+            return train(rest, program="dnafast train")
+        case ["predict", *rest]:
+            from dnafast.commands.predict import main as predict
+
+            return predict(rest, program="dnafast predict")
         case ["check", *rest]:
             from dnafast.commands.check import main as check
 
@@ -49,9 +59,7 @@ def _main(arguments: list[str]) -> int:
             print(_USAGE, end="", file=sys.stderr)
             return 2
         case [unknown, *_]:
-            print(
-                f"dnafast: unknown command {unknown!r}: there are bench and check (and --version, --help)",
-                file=sys.stderr,
-            )
+            there = "there are bench, train, predict and check (and --version, --help)"
+            print(f"dnafast: unknown command {unknown!r}: {there}", file=sys.stderr)
             return 2
     return 2

@@ -150,6 +150,25 @@ def best_threshold(labels: ArrayLike, probabilities: ArrayLike) -> float:
     return float(thresholds[best[np.argmin(np.abs(thresholds[best] - 0.5))]])
 
 
+def narrow_sites(labels: ArrayLike, share: float = 0.25) -> NDArray[np.bool_]:
+    """Rows that are open somewhere, and in few tasks: what tells cell types apart.
+
+    Sites that are open everywhere are easy and many; a network that knows these alone scores high on every task and
+    knows nothing of any cell type.
+
+    Args:
+        labels: (n, T) of 1, 0 and -1.
+        share: of the tasks, in at most which a row is 1.
+
+    Returns:
+        (n,): whether a row is 1 in at least one and at most ``share`` of the tasks.
+    """
+    table = np.asarray(labels)
+    opened = np.count_nonzero(table == 1, axis=1)
+    narrow: NDArray[np.bool_] = (opened >= 1) & (opened <= share * table.shape[1])
+    return narrow
+
+
 def recall_at_fdr(labels: ArrayLike, scores: ArrayLike, rate: float) -> float:
     """Largest share of the positives that can be called with at most this share of the calls wrong.
 

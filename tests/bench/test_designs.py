@@ -103,6 +103,21 @@ def test_a_rate_is_searched_once_for_all_seeds_and_found_again(table, tmp_path):
     assert len(rows(out / "runs.csv")) == 3
 
 
+def test_networks_meet_at_one_number_of_parameters(table, tmp_path, capsys):
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--out", str(out)]
+    assert main([*data, "--models", "gru", "deepbind", "multiscale_cnn[filters=8]", "--match", "params"]) == 0
+    found = {(row["model"].partition("[")[0], row["implementation"]): row for row in rows(out / "runs.csv")}
+    sizes = [int(row["n_parameters"]) for row in found.values()]
+    assert max(sizes) < 1.2 * min(sizes)
+    assert found["deepbind", "torch"]["model"] == found["deepbind", "native"]["model"]
+    assert "hidden=" in found["gru", "torch"]["model"] or "filters=" in found["deepbind", "torch"]["model"]
+    (tmp_path / "my.py").write_text(NETWORK)
+    own = [*data[:3], "--out", str(tmp_path / "other"), "--models", "gru", "gru[layers=2]", f"{tmp_path}/my.py:Net"]
+    assert main([*own, "--match", "params"]) == 2
+    assert "--match params: " in capsys.readouterr().err
+
+
 NETWORK = """
 import torch
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dnafast import models
 from dnafast.bench.given_scores import named_scores
-from dnafast.models import Network, Specification, floors
+from dnafast.models import ModelConfig, Network, Specification, floors
 from dnafast.models.config import suggestion
 from dnafast.records import checksum_file
 
@@ -49,6 +49,11 @@ class Contestant:
         if self.scores is not None:
             return checksum_file(self.scores)
         return None if self.specification is None else self.specification.as_json()["source_checksum"]
+
+    def with_config(self, config: ModelConfig) -> Contestant:
+        """The same network in the same implementation, with the options of another configuration."""
+        specification = replace(Specification.of(config), implementation=self.implementation)
+        return replace(self, name=specification.label, specification=specification)
 
     def build(self, length: int, n_tasks: int) -> Network:
         """The network with fresh weights from torch's random state."""

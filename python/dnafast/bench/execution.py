@@ -238,6 +238,7 @@ def _outcome(
     write_npz(folder / "scores.npz", row=test_rows, labels=test_labels, probabilities=test_probabilities)
     phases = meter.rows()
     spent = {name: sum(phase[name] for phase in phases) for name in ("cpu_user_seconds", "cpu_system_seconds")}
+    narrow = metrics.narrow_sites(test_labels)
     rows = []
     for column, task in enumerate(data.tasks):
         truth, scores = test_labels[:, column], test_probabilities[:, column]
@@ -249,6 +250,9 @@ def _outcome(
         for metric in ("auroc", "auprc"):
             low, high = metrics.bootstrap_interval(truth, scores, group, metric=metric, draws=run.draws)
             row |= {f"{metric}_low": low, f"{metric}_high": high}
+        if narrow.any():
+            row["n_narrow"] = int((truth[narrow] >= 0).sum())
+            row["auroc_narrow"] = metrics.auroc(truth[narrow], scores[narrow])
         rows.append(row | on_tiles.get(task, {}))
     identity = {
         "run_id": run.id,

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from dnafast import recipes, threads
+from dnafast import models, recipes, threads
 from dnafast.bench.contestants import Contestant
 from dnafast.bench.dataset import Dataset
 from dnafast.bench.given_scores import read_scores
@@ -41,7 +41,7 @@ def runs_of(
     tuning = Tuning(rates(options.tune), recipe.tuned_share) if _tunes(options) else None
     found = []
     for dataset in prepared:
-        for one in who:
+        for one in _matched(options, who, dataset):
             config = recipe.train
             if options.recipe == "published" and one.specification is not None:
                 config = recipes.published(one.specification.name, config)
@@ -56,6 +56,21 @@ def runs_of(
                 for seed in seeds
             ]
     return found
+
+
+def _matched(options: BenchOptions, who: Sequence[Contestant], dataset: Dataset) -> list[Contestant]:
+    """The contestants with widths at which the networks meet, where `--match` asks for that."""
+    # A network in two implementations is one.
+    networks = {one.name: one.specification for one in who if one.specification is not None}
+    if options.match is None or not networks:
+        return list(who)
+    length, n_tasks = dataset.windows.length, len(dataset.tasks)
+    try:
+        configs = models.matched([one.config(length, n_tasks) for one in networks.values()], options.match)
+    except ValueError as error:
+        raise ValueError(f"--match {options.match}: {error}") from None
+    found = dict(zip(networks, configs, strict=True))
+    return [one.with_config(found[one.name]) if one.is_network else one for one in who]
 
 
 def _tunes(options: BenchOptions) -> bool:

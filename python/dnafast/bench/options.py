@@ -97,6 +97,9 @@ class BenchOptions:
     tune: Annotated[int, tyro.conf.arg(metavar="N")] = 3
     """Learning rates that are tried for every network, a short run each, judged on the validation part: 0.0003, 0.001
     and 0.003 with 3; 0 takes that of --learning-rate, or the recipe's."""
+    match: Annotated[Literal["params", "flops"] | None, _unset("widths as they are", "params|flops")] = None
+    """Rescale the widths of all networks so that they meet at as many parameters, or operations a sequence: the median
+    of those they have."""
     train_sizes: Annotated[tuple[int, ...], _unset("none", "N ...")] = ()
     """Sizes of the training part to compare at besides all of it: how much data each network needs."""
     batch_size: Annotated[int | None, _unset("64; simulated data: 48; --only data: 256", "N")] = None
@@ -247,7 +250,7 @@ def _check_numbers(options: BenchOptions) -> None:
 _LARGEST_RATIO = 1000
 _OF_PEAKS = ("test_on", "pool", "length", "sample", "ratio", "exclude", "contigs", "outside", "columns", "max_n")
 _OF_NETWORKS = (
-    *("scores", "recipe", "tune", "train_sizes", "processes", "pool", "test", "valid", "folds", "test_on"),
+    *("scores", "recipe", "tune", "match", "train_sizes", "processes", "pool", "test", "valid", "folds", "test_on"),
     *("strand", "models", "seeds", "epochs", "learning_rate", "max_minutes", "max_train", "plan", "device"),
 )
 # Options that would do nothing, by the kind of data.

@@ -28,7 +28,7 @@ RUN_COLUMNS = (
     *("dataset", "run_id", "auroc_low", "auroc_high", "auprc_low", "auprc_high"),
     *("mean_rss_bytes", "rss_rise_bytes", "train_size", "tune_seconds"),
     *("genome_n", "genome_prevalence", "genome_auroc", "genome_auprc"),
-    *("genome_recall_at_fdr_10", "genome_recall_at_fdr_50"),
+    *("genome_recall_at_fdr_10", "genome_recall_at_fdr_50", "n_narrow", "auroc_narrow"),
 )
 PHASE_COLUMNS = ("run_id", "dataset", "model", "implementation", "seed", "fold", *measure.PHASE_COLUMNS)
 Row = dict[str, Any]

@@ -1,1 +1,1 @@
-"""What ``dnafast COMMAND`` does besides the bench, a module for each."""
+"""The commands of ``dnafast`` other than the bench, each a module with its options and ``main``."""
