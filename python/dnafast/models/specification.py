@@ -237,15 +237,16 @@ def _value(word: str, rule: Any) -> Any:
         return {"true": True, "false": False}.get(word.lower(), word)
     if rule in (int, float):
         return _number(word, rule)
-    if rule is tuple or typing.get_origin(rule) in (tuple, list):
+    kind = typing.get_origin(rule) or rule
+    if kind in (tuple, list):
         items = typing.get_args(rule)
-        several = not items or items[-1] is Ellipsis or typing.get_origin(rule) is list
+        several = not items or items[-1] is Ellipsis or kind is list
         parts = [] if word == "none" else word.split("x")
         each = [items[0] if items else None] * len(parts) if several else [*items, *[None] * len(parts)]
         return tuple(_value(part, rule) for part, rule in zip(parts, each, strict=False))
-    if typing.get_origin(rule) is Literal:
+    if kind is Literal:
         return next((choice for choice in typing.get_args(rule) if str(choice) == word), word)
-    if typing.get_origin(rule) in (typing.Union, types.UnionType):
+    if kind in (typing.Union, types.UnionType):
         inner = [one for one in typing.get_args(rule) if one is not type(None)]
         if word == "none" and len(inner) < len(typing.get_args(rule)):
             return None
