@@ -44,7 +44,7 @@ def runs_of(
         for one in _matched(options, who, dataset):
             config = recipe.train
             if options.recipe == "published" and one.specification is not None:
-                config = recipes.published(one.specification.name, config)
+                config = recipes.published(one.specification.name, config, len(dataset.tasks))
             # Floors are fitted to convergence and scores are what they are: neither has a seed to vary.
             seeds = options.resolved_seeds if one.is_network else options.resolved_seeds[:1]
             # The whole training part comes first, for the tables.

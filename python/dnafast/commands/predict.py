@@ -16,7 +16,7 @@ from dnafast import threads
 from dnafast.bench.options import check_arguments
 from dnafast.commands.failure import USER_ERRORS, fail
 from dnafast.genome import Genome
-from dnafast.regions import default_contigs, merge, read_bed
+from dnafast.regions import Regions, default_contigs, merge, read_bed
 from dnafast.regions.placing import place
 from dnafast.regions.text import counted
 from dnafast.tracks import Writer, file_format, open_writer
@@ -255,10 +255,9 @@ def _around_regions(options: PredictOptions, saved: SavedModel, genome: Genome) 
     assert options.bed is not None, "asked only with --bed"
     regions = read_bed(options.bed, columns=options.columns if options.columns == "auto" else int(options.columns))
     located, counts, source = place(regions, genome.contigs, options.outside)
-    notes = _outside(counts)
-    if options.contigs:
-        chosen = chosen_contigs(options.contigs, genome.contigs)[located.contig]
-        located, source = located[chosen], source[chosen]
+    located, kept = _on_contigs(options, genome, located)
+    source = source[kept]
+    notes = (*_outside(counts), *_left_out(int((~kept).sum()), "region", "on other contigs"))
     centre, _ = centres(located, "summit")
     strand = located.strand if saved.stranded else np.zeros(len(located), dtype=np.int8)
     table = Windows(located.contigs, located.contig, centre - saved.length // 2, strand, saved.length, source)
@@ -283,21 +282,36 @@ def _stretches(options: PredictOptions, saved: SavedModel, genome: Genome) -> tu
             return Stretches(names, every, np.zeros_like(sizes), sizes, length, stride), ()
         begin = (sizes - length) // 2
         return Stretches(names, every, begin, begin + length, length, length), ()
-    chosen = chosen_contigs(list(options.contigs) or default_contigs(names) or names, genome.contigs)
     if options.bed:
         regions = read_bed(options.bed, columns=options.columns if options.columns == "auto" else int(options.columns))
         located, counts, _ = place(regions, genome.contigs, options.outside)
-        covered = merge(located[chosen[located.contig]] if options.contigs else located)
-        return Stretches(names, covered.contig, covered.start, covered.end, length, stride), _outside(counts)
-    used = every[chosen]
-    short_contigs = int((sizes[used] < length).sum())
-    notes = (f"{counted(short_contigs, 'contig')} shorter than {length} bases left out",) if short_contigs else ()
+        located, kept = _on_contigs(options, genome, located)
+        covered = merge(located)
+        notes = (*_outside(counts), *_left_out(int((~kept).sum()), "region", "on other contigs"))
+        n_short = int((covered.end - covered.start < length).sum())
+        notes = (*notes, *_left_out(n_short, "stretch", f"shorter than {length} bases"))
+        return Stretches(names, covered.contig, covered.start, covered.end, length, stride), notes
+    used = every[chosen_contigs(list(options.contigs) or default_contigs(names) or names, genome.contigs)]
+    notes = _left_out(int((sizes[used] < length).sum()), "contig", f"shorter than {length} bases")
     return Stretches(names, used, np.zeros(len(used), dtype=np.int64), sizes[used], length, stride), notes
 
 
+def _on_contigs(options: PredictOptions, genome: Genome, located: Regions) -> tuple[Regions, Any]:
+    """Regions on the contigs that are asked for, and which these are, bool (N,)."""
+    kept = np.ones(len(located), dtype=np.bool_)
+    if options.contigs:
+        kept = chosen_contigs(options.contigs, genome.contigs)[located.contig]
+    return located[kept], kept
+
+
 def _outside(counts: dict[str, int]) -> tuple[str, ...]:
-    lost = counts["unknown_contig"] + counts["past_end"]
-    return (f"{lost:,} of {counted(counts['read'], 'region')} not on the genome",) if lost else ()
+    return _left_out(counts["unknown_contig"] + counts["past_end"], "region", "not on the genome")
+
+
+def _left_out(count: int, noun: str, why: str) -> tuple[str, ...]:
+    """What was left out in words, nothing where nothing was."""
+    several = "es" if noun.endswith("ch") else "s"
+    return (f"{count:,} {noun}{several if count != 1 else ''} {why} left out",) if count else ()
 
 
 def _on_strands(pieces: Iterator[Windows], strand: str) -> Iterator[Windows]:

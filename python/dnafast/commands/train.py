@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from dnafast.bench.runs import Row, Run
 
 
+def _unset(default: str, metavar: str) -> Any:
+    return tyro.conf.arg(help_behavior_hint=f"(default: {default})", metavar=metavar)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(bench_options.BenchOptions):
     """Train one network and leave it ready for 'dnafast predict'.
@@ -38,6 +42,14 @@ class TrainOptions(bench_options.BenchOptions):
     """Of the weights to begin with, the order of batches and dropout."""
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     """Numbers of the forward and backward pass; auto takes bfloat16 where it is known to be faster."""
+    length: Annotated[int | None, _unset("600", "BASES")] = None
+    """Length of the windows around the summits."""
+    epochs: Annotated[int | None, _unset("30", "N")] = None
+    """Longest training, in passes over the training part; early stopping may end it sooner."""
+    batch_size: Annotated[int | None, _unset("64", "N")] = None
+    """Windows in a step."""
+    learning_rate: Annotated[float | None, _unset("found, see --tune", "RATE")] = None
+    """Largest learning rate of the schedule."""
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("dnafast-model")
     """Folder for the network."""
     overwrite: bool = False
@@ -49,6 +61,7 @@ class TrainOptions(bench_options.BenchOptions):
     scores: Fixed[tuple[str, ...]] = ()
     seeds: Fixed[tuple[int, ...]] = (1,)
     folds: Fixed[int | None] = None
+    match: Fixed[Literal["params", "flops"] | None] = None
     train_sizes: Fixed[tuple[int, ...]] = ()
     max_minutes: Fixed[float] = 60.0
     quick: Fixed[bool] = False
@@ -145,7 +158,7 @@ def _run(options: TrainOptions) -> Run:
     """The one run that is asked for, as a bench would do it."""
     from dnafast.bench.contestants import contestants
     from dnafast.bench.datasets import datasets
-    from dnafast.bench.lineup import recipe_of, resources_of, runs_of
+    from dnafast.bench.lineup import check_sizes, recipe_of, resources_of, runs_of
     from dnafast.bench.measure import Meter
 
     try:
@@ -159,9 +172,7 @@ def _run(options: TrainOptions) -> Run:
     recipe = replace(recipe, train=replace(recipe.train, precision=options.precision))
     resources = resources_of(options)
     dataset = datasets(options, recipe, Meter("cpu"))[0].limited(options.max_train)
-    there = len(dataset.rows("train"))
-    if options.batch_size is not None and options.batch_size > there:
-        raise ValueError(f"--batch-size {options.batch_size} is more than the {there:,} training sequences")
+    check_sizes(options, [dataset])
     # A network in several implementations is trained in the one that comes first.
     run = runs_of(options, recipe, resources, who[:1], [dataset])[0]
     return replace(run, seed=options.seed)
