@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
+from collections.abc import Callable
+from importlib import import_module
 
 from dnafast.threads import set_spin_policy
 
-_USAGE = """usage: dnafast COMMAND ...
-
-commands:
-  bench      compare recurrent and convolutional networks on DNA (dnafast bench --help)
-  train      one network, left ready to predict (dnafast train --help)
-  predict    a trained network over a genome, its regions, or sequences (dnafast predict --help)
-  check      what every network promises, tried on one of yours or of dnafast's (dnafast check --help)
-  --version  print the version
-"""
+# Each is a module with ``main(arguments, program)``, loaded when it is asked for: --help answers at once.
+_COMMANDS = {
+    "bench": ("dnafast.bench.main", "compare recurrent and convolutional networks on DNA"),
+    "train": ("dnafast.commands.train", "one network, left ready to predict"),
+    "predict": ("dnafast.commands.predict", "a trained network over a genome, its regions, or sequences"),
+    "check": ("dnafast.commands.check", "try on a network, your own or one of dnafast's, what every network promises"),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,30 +37,25 @@ def _main(arguments: list[str]) -> int:
 
             print(f"dnafast {dnafast.__version__}")
             return 0
-        case ["bench", *rest]:
-            from dnafast.bench.main import main as bench
-
-            return bench(rest, program="dnafast bench")
-        case ["train", *rest]:
-            from dnafast.commands.train import main as train
-
-            return train(rest, program="dnafast train")
-        case ["predict", *rest]:
-            from dnafast.commands.predict import main as predict
-
-            return predict(rest, program="dnafast predict")
-        case ["check", *rest]:
-            from dnafast.commands.check import main as check
-
-            return check(rest, program="dnafast check")
         case ["-h" | "--help"]:
-            print(_USAGE, end="")
+            print(_usage(), end="")
             return 0
         case []:
-            print(_USAGE, end="", file=sys.stderr)
+            print(_usage(), end="", file=sys.stderr)
             return 2
+        case [name, *rest] if name in _COMMANDS:
+            command: Callable[..., int] = import_module(_COMMANDS[name][0]).main
+            return command(rest, program=f"dnafast {name}")
         case [unknown, *_]:
-            there = "there are bench, train, predict and check (and --version, --help)"
-            print(f"dnafast: unknown command {unknown!r}: {there}", file=sys.stderr)
-            return 2
+            close = difflib.get_close_matches(unknown, _COMMANDS, n=1)
+            meant = f", did you mean {close[0]!r}?" if close else ""
+            print(
+                f"dnafast: unknown command {unknown!r}{meant} (commands: {', '.join(_COMMANDS)}; --version, --help)",
+                file=sys.stderr,
+            )
     return 2
+
+
+def _usage() -> str:
+    lines = [f"  {name:<10} {what} (dnafast {name} --help)" for name, (_, what) in _COMMANDS.items()]
+    return "\n".join(["usage: dnafast COMMAND ...", "", "commands:", *lines, "  --version  print the version", ""])

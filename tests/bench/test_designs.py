@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,21 @@ def test_several_processes_give_the_same_figures(table, tmp_path):
         found.append([[row[name] for name in names] for row in rows(out / "runs.csv")])
     assert found[0] == found[1]
     assert len(found[0]) == 5
+
+
+def test_a_process_that_is_killed_is_a_row_and_the_bench_ends(table, tmp_path):
+    (tmp_path / "killed.py").write_text(
+        NETWORK.replace("        super()", "        import os\n        os._exit(1)\n        super()")
+    )
+    # It is built here once to be looked at, so that only its run dies.
+    text = (tmp_path / "killed.py").read_text().replace("os._exit(1)", "os.getpid() == %d or os._exit(1)")
+    (tmp_path / "killed.py").write_text(text % os.getpid())
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--tune", "0", "--threads", "2", "--processes", "2", "--out", str(out)]
+    assert main([*data, "--models", "gc_logistic", f"{tmp_path}/killed.py:Net"]) == 1
+    broken = [row for row in rows(out / "runs.csv") if row["status"] == "failed"]
+    assert any("was killed, perhaps for lack of memory" in row["error"] for row in broken)
+    assert (out / "report.html").exists()
 
 
 def test_a_rate_is_searched_once_for_all_seeds_and_found_again(table, tmp_path):
@@ -216,6 +232,7 @@ def test_bad_scores(change, words, tmp_path, capsys):
         (["--scores", "x=no.tsv"], "there is no such file"),
         (["--folds", "2"], "--folds 2 must be at least 3"),
         (["--folds", "3"], "--folds has no effect: t has a split column"),
+        (["--batch-size", "121"], "--batch-size 121 is more than the 120 windows that the training part of t has"),
         (["--tune", "9"], "--tune 9 must be at most 7"),
         (["--processes", "1000"], "--processes 1000 must be at least 1 and at most"),
         (["--recipe", "published", "--learning-rate", "0.1"], "--learning-rate has no effect with --recipe published"),

@@ -86,9 +86,14 @@ def check_scores(who: Sequence[Contestant], dataset: Dataset) -> None:
 
 
 def check_sizes(options: BenchOptions, prepared: Sequence[Dataset]) -> None:
-    """Refuse sizes of the training part that are all of it or more."""
+    """Refuse a batch that is more than the training part, and sizes of that part that are all of it or more."""
     for dataset in prepared:
         there = min(len(dataset.at(fold).rows("train")) for fold in range(dataset.folds))
+        if options.batch_size is not None and options.batch_size > there:
+            raise ValueError(
+                f"--batch-size {options.batch_size} is more than the {there:,} windows that the training part of "
+                f"{dataset.name} has"
+            )
         for size in options.train_sizes:
             if size >= there:
                 raise ValueError(
