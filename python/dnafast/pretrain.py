@@ -48,7 +48,7 @@ def skip_gram(
     dimensions: int = 32,
     window: int = 10,
     negative: int = 5,
-    epochs: int = 200,
+    epochs: int = 300,
     seed: int = 0,
     threads: int | None = None,
 ) -> KmerVectors:

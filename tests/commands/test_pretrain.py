@@ -32,7 +32,7 @@ def test_a_genome_is_read_without_the_contigs_set_aside(tmp_path, genome, capsys
     chosen = Regions.from_arrays(["chr1", "chr2"], [0, 1], [0, 0], [900, 500])
     assert (learnt(tmp_path, "--fasta", genome) == skip_gram(Genome(genome), within=chosen, **OPTIONS).vectors).all()
     assert capsys.readouterr().out == (
-        f"{tmp_path}/v.txt: 64 words of 3 bases, 4 numbers each, from 1,400 bases of {genome}, both strands\n"
+        f"{tmp_path}/v.txt: 64 words of 3 bases, 4 numbers each, from both strands of {genome}\n"
     )
     one = skip_gram(Genome(genome), within=chosen[:1], **OPTIONS).vectors
     assert (learnt(tmp_path, "--fasta", genome, "--contigs", "chr1") == one).all()
@@ -60,7 +60,7 @@ def test_the_training_rows_of_a_table(tmp_path, capsys):
     split.write_bytes(gzip.compress("\n".join(table).encode()))
     plain.write_text("\n".join(["sequence,label", *(f"{a},{b}" for a, b, c in rows if c == "train")]))
     assert (learnt(tmp_path, "--table", split) == learnt(tmp_path, "--table", plain)).all()
-    assert f"from 1,200 bases of the training part of {split}" in capsys.readouterr().out
+    assert f"from both strands of the training part of {split}\n" in capsys.readouterr().out
     split.write_text("\n".join(table).replace("train", "test"))
     assert main(["pretrain", "--table", str(split), "--out", str(tmp_path / "w.txt")]) == 2
     assert "no row has split train" in capsys.readouterr().err
@@ -70,7 +70,7 @@ def test_words_that_do_not_occur_are_counted(tmp_path, write_fasta, capsys):
     path = write_fasta({"a": "AC" * 20})
     vectors = learnt(tmp_path, "--sequences", path)
     assert int(vectors.any(axis=1).sum()) == 4
-    assert "both strands (60 of them do not occur there and are zero)" in capsys.readouterr().out
+    assert f"{path} (60 of them do not occur there and are zero)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ class PretrainOptions:
     """Farthest distance of a word and its context."""
     negative: Annotated[int, tyro.conf.arg(metavar="N")] = 5
     """Weight of the noise: the negatives for each pair of words."""
-    epochs: Annotated[int, tyro.conf.arg(metavar="N")] = 200
+    epochs: Annotated[int, tyro.conf.arg(metavar="N")] = 300
     """Passes over the counted pairs of words."""
     seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Of the start."""
@@ -116,14 +116,11 @@ def pretrain(options: PretrainOptions) -> str:
     within: Regions | None = None
     if options.table:
         source, what = _training_rows(options.table)
-        n_bases = source.size
     else:
         source = Genome(options.fasta or options.sequences or "", threads=options.threads)
         what = str(options.fasta or options.sequences)
-        n_bases = sum(source.contigs.values())
         if options.fasta:
             within = _places(source, options.contigs, options.bed)
-            n_bases = int((within.end - within.start).sum())
     vectors = skip_gram(
         source,
         options.k,
@@ -140,7 +137,7 @@ def pretrain(options: PretrainOptions) -> str:
     note = f" ({absent:,} of them do not occur there and are zero)" if absent else ""
     return (
         f"{options.out}: {len(vectors.vectors):,} words of {options.k} bases, {options.dimensions} numbers each, from "
-        f"{n_bases:,} bases of {what}, both strands{note}"
+        f"both strands of {what}{note}"
     )
 
 
