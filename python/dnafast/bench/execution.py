@@ -235,7 +235,7 @@ def _outcome(
     test_rows = data.rows("test")
     group = data.group[test_rows]
     valid_labels, test_labels = (data.labels[data.rows(part)] for part in ("valid", "test"))
-    write_npz(folder / "scores.npz", row=test_rows, labels=test_labels, probabilities=test_probabilities)
+    write_npz(folder / "scores.npz", row=test_rows, labels=test_labels, probabilities=test_probabilities, group=group)
     phases = meter.rows()
     spent = {name: sum(phase[name] for phase in phases) for name in ("cpu_user_seconds", "cpu_system_seconds")}
     narrow = metrics.narrow_sites(test_labels)

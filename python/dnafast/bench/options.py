@@ -82,10 +82,11 @@ class BenchOptions:
     only: Annotated[Literal["data"] | None, _unset("everything", "data")] = None
     """data: train nothing; measure how fast the data path is on this machine, beside numpy, pysam and pyfaidx."""
     models: Annotated[tuple[str, ...], _unset("all", "NAME[[OPTION=VALUE,...]][:IMPLEMENTATION] ...")] = ()
-    """What to compare. Networks: rnn, lstm, gru, birnn, bilstm, bigru, deepbind, kmer_cnn, multiscale_cnn, deepsea,
-    basset, danq, promoter_lstm, swap. Floors: gc_logistic, kmer_logistic, onehot_logistic. deepbind means both of its
-    implementations; deepbind:torch and deepbind:native choose one. Options of a network stand in brackets:
-    'promoter_lstm[use_cnn=false,pooling_strategy=last]'. A network of your own is FILE.py:CLASS (see dnafast check)."""
+    """What to compare. Networks: rnn, lstm, gru, birnn, bilstm, bigru, kmer_rnn, deepbind, kmer_cnn, multiscale_cnn,
+    deepsea, basset, danq, promoter_lstm, swap. Floors: gc_logistic, kmer_logistic, onehot_logistic. deepbind means both
+    of its implementations; deepbind:torch and deepbind:native choose one. Options of a network stand in brackets:
+    'promoter_lstm[use_cnn=false,pooling_strategy=last]', 'kmer_cnn[embedding=vectors.txt]' (see dnafast pretrain). A
+    network of your own is FILE.py:CLASS (see dnafast check)."""
     scores: Annotated[tuple[str, ...], _unset("none", "NAME=FILE ...")] = ()
     """Predictions of other tools for the same test part: a table with contig, start, end (or sequence) and score."""
     seeds: Annotated[tuple[int, ...], _unset("1", "N ...")] = (1,)

@@ -17,6 +17,7 @@ from dnafast.models.danq import DanQ, DanQConfig
 from dnafast.models.deepbind import DeepBind, DeepBindConfig
 from dnafast.models.deepsea import DeepSEA, DeepSEAConfig
 from dnafast.models.kmer_cnn import KmerCNN, KmerCNNConfig
+from dnafast.models.kmer_rnn import KmerRNN, KmerRNNConfig
 from dnafast.models.layers import Network
 from dnafast.models.multiscale_cnn import MultiscaleCNN, MultiscaleCNNConfig
 from dnafast.models.promoter_lstm import PromoterLSTM, PromoterLSTMConfig
@@ -40,6 +41,7 @@ MODELS: dict[str, tuple[type[ModelConfig], type[Network]]] = {
     "birnn": (BiRNNConfig, Recurrent),
     "bilstm": (BiLSTMConfig, Recurrent),
     "bigru": (BiGRUConfig, Recurrent),
+    "kmer_rnn": (KmerRNNConfig, KmerRNN),
     "deepbind": (DeepBindConfig, DeepBind),
     "kmer_cnn": (KmerCNNConfig, KmerCNN),
     "multiscale_cnn": (MultiscaleCNNConfig, MultiscaleCNN),

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import math
 import numbers
+import os
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -24,7 +25,8 @@ class ModelConfig(ABC):
     """Length, tasks and options of one network.
 
     The annotation of a field is its rule: ``int`` is a whole number of at least 1, ``float`` a dropout probability in
-    [0, 1), ``Literal`` one of its words; tuples hold several of these. Lists are taken as tuples.
+    [0, 1), ``str`` any text, ``Literal`` one of its words; tuples hold several of these. Lists are taken as tuples,
+    paths as texts.
 
     Attributes:
         length: bases per sequence.
@@ -129,6 +131,11 @@ def _checked(name: str, value: Any, rule: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
             raise ValueError(f"{name}={value!r} must be a probability of at least 0 and below 1")
         return float(value)
+    if rule is str:
+        text = os.fspath(value) if isinstance(value, os.PathLike) else value
+        if not isinstance(text, str) or not text:
+            raise ValueError(f"{name}={value!r} must be a text")
+        return text
     if typing.get_origin(rule) is Literal:
         return _checked_choice(name, value, typing.get_args(rule))
     return _checked_tuple(name, value, typing.get_args(rule))

@@ -23,7 +23,7 @@ from typing import Any, Literal, Self
 from dnafast import models
 from dnafast.models.config import suggestion
 from dnafast.models.user import UserConfig, load_class
-from dnafast.records import plain
+from dnafast.records import checksum_file, plain
 
 _TEXT = re.compile(r"(?P<name>[^\[\]]+?)(?:\[(?P<options>[^\[\]]*)\])?(?::(?P<implementation>[^\[\]:/\\]+))?")
 _FORMS = "NAME, NAME[key=value,...], NAME[...]:IMPLEMENTATION or FILE.py:CLASS[key=value,...]"
@@ -117,12 +117,15 @@ class Specification:
         return models.module_class(config).from_config(config)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values that decide which network it is; of a user's file its checksum (not of what it imports)."""
+        """Plain values that decide which network it is, with the checksum of a file that it is made of.
+
+        That is a user's file (not what it imports), or vectors of words learnt beforehand.
+        """
         return {
             "name": self.name,
             "options": {option: plain(value) for option, value in self.options},
             "implementation": self.implementation,
-            "source_checksum": load_class(self.name).checksum if self.is_user else None,
+            "source_checksum": self._source_checksum(),
         }
 
     @classmethod
@@ -130,7 +133,7 @@ class Specification:
         """The specification that :meth:`as_json` was asked of.
 
         Raises:
-            ValueError: it is none, or the user's file has changed since.
+            ValueError: it is none, or the file that it is made of has changed since.
         """
         missing = {"name", "options", "implementation", "source_checksum"} - values.keys()
         if missing:
@@ -138,8 +141,19 @@ class Specification:
         options = tuple((option, _tuples(value)) for option, value in values["options"].items())
         found = cls(values["name"], options, values["implementation"])
         if found.as_json()["source_checksum"] != values["source_checksum"]:
-            raise ValueError(f"{found.name.rpartition(':')[0]} has changed since this model was saved")
+            source = found.name.rpartition(":")[0] if found.is_user else found._embedding
+            raise ValueError(f"{source} has changed since this model was saved")
         return found
+
+    @property
+    def _embedding(self) -> str | None:
+        """The file of vectors of a network of the zoo; None where it has none."""
+        return None if self.is_user else dict(self.options).get("embedding")
+
+    def _source_checksum(self) -> str | None:
+        if self.is_user:
+            return load_class(self.name).checksum
+        return None if self._embedding is None else checksum_file(self._embedding)
 
 
 def parse(text: str) -> Specification:
@@ -237,15 +251,16 @@ def _value(word: str, rule: Any) -> Any:
         return {"true": True, "false": False}.get(word.lower(), word)
     if rule in (int, float):
         return _number(word, rule)
-    if rule is tuple or typing.get_origin(rule) in (tuple, list):
+    kind = typing.get_origin(rule) or rule
+    if kind in (tuple, list):
         items = typing.get_args(rule)
-        several = not items or items[-1] is Ellipsis or typing.get_origin(rule) is list
+        several = not items or items[-1] is Ellipsis or kind is list
         parts = [] if word == "none" else word.split("x")
         each = [items[0] if items else None] * len(parts) if several else [*items, *[None] * len(parts)]
         return tuple(_value(part, rule) for part, rule in zip(parts, each, strict=False))
-    if typing.get_origin(rule) is Literal:
+    if kind is Literal:
         return next((choice for choice in typing.get_args(rule) if str(choice) == word), word)
-    if typing.get_origin(rule) in (typing.Union, types.UnionType):
+    if kind in (typing.Union, types.UnionType):
         inner = [one for one in typing.get_args(rule) if one is not type(None)]
         if word == "none" and len(inner) < len(typing.get_args(rule)):
             return None

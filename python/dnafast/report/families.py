@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "recurrent": ("rnn", "birnn", "lstm", "bilstm", "gru", "bigru"),
+    "recurrent": ("rnn", "birnn", "lstm", "bilstm", "gru", "bigru", "kmer_rnn"),
     "convolutional": ("deepbind", "kmer_cnn", "multiscale_cnn", "deepsea", "basset"),
     "hybrid": ("danq", "promoter_lstm", "swap"),
     "other": (),

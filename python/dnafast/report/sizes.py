@@ -133,7 +133,7 @@ def _panel(axes: Axes, entry: Entry, own: Curve, floors: Curve) -> None:
     point = passes(floors, own)
     if point is not None:
         axes.axvline(point[2], color=colour("muted"), lw=0.8, dashes=(1, 2))
-    axes.set_xticks(list(own), [numbers.scaled(size) for size in own])
+    axes.set_xticks(list(own), [numbers.count(size) if size < 1000 else numbers.scaled(size) for size in own])
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.minorticks_off()
 
