@@ -11,8 +11,8 @@ from dnafast.train.config import TrainConfig
 
 # Operations of one training step's forward pass above which "auto" takes bfloat16. Measured on one core of an AMD EPYC
 # with AVX-512 BF16, as float32 over bfloat16 time of a whole step: in batches of 64, 1.1 to 2.3 for all 29 networks and
-# lengths (81, 200, 600 bases) above it, such as DeepBind at 600 bases (0.9e9 operations) 2.0, Basset 1.5, DanQ 1.4, LSTM
-# 1.7; in batches of 16 and 4, 1.0 to 1.35; but DeepBind at 81 bases (0.1e9) 0.75, for weights are cast in each step.
+# lengths (81, 200, 600 bases) above it, such as DeepBind at 600 bases (0.9e9 operations) 2.0, Basset 1.5, DanQ 1.4 and
+# LSTM 1.7; in batches of 16 and 4, 1.0 to 1.35; but DeepBind at 81 bases (0.1e9) 0.75, for weights are cast each step.
 _FEWEST_OPERATIONS_CPU = 3e8
 # Nobody has measured it on a GPU yet: high enough for the products, not the launches, to fill the time.
 _FEWEST_OPERATIONS_CUDA = 2e10
