@@ -127,9 +127,21 @@ def paired_bootstrap(
     _check_level(level)
     drawn = bootstrap(labels, (scores_a, scores_b), groups, metric, draws, seed)
     difference = area(labels, scores_a, metric) - area(labels, scores_b, metric)
-    values = drawn[0] - drawn[1]
+    return of_draws(difference, drawn[0] - drawn[1], level)
+
+
+def of_draws(difference: float, drawn: ArrayLike, level: float = 0.95) -> Difference:
+    """A difference with the percentile interval and the p of `paired_bootstrap`, from what was drawn.
+
+    Args:
+        difference: of the rows as they are.
+        drawn: (draws,) of a bootstrap, NaN where one is undefined.
+        level: share of the draws within the interval.
+    """
+    values = np.asarray(drawn, dtype=np.float64)
+    draws = values.size
     values = values[~np.isnan(values)]
-    if values.size * 2 < draws:
+    if not values.size or values.size * 2 < draws:
         return Difference(difference, math.nan, math.nan, math.nan)
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     beyond = min(np.count_nonzero(values <= 0), np.count_nonzero(values >= 0))
