@@ -196,7 +196,7 @@ def test_bootstrap_needs_two_groups_and_sensible_arguments():
 def test_bootstrap_draws_are_the_same_however_they_are_chunked(monkeypatch):
     labels, probabilities = sample(n=200)
     whole = bootstrap_interval(labels, probabilities, np.arange(200), draws=40)
-    monkeypatch.setattr("dnafast.metrics._BOOTSTRAP_CELLS", 600)
+    monkeypatch.setattr("dnafast.ranking._BOOTSTRAP_CELLS", 600)
     assert bootstrap_interval(labels, probabilities, np.arange(200), draws=40) == whole
 
 

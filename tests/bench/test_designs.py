@@ -134,6 +134,27 @@ def test_networks_meet_at_one_number_of_parameters(table, tmp_path, capsys):
     assert "--match params: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("folds", [(), ("--folds", "3")])
+def test_networks_over_words_start_from_vectors_and_at_random(folds, table, unsplit, tmp_path, capsys):
+    out = tmp_path / "out"
+    data = ["--table", str(unsplit if folds else table), "--quick", "--pretrain", "train", "--out", str(out), *folds]
+    assert main([*data, "--models", "kmer_cnn[k=3,filters=8]", "gc_logistic"]) == 0
+    found = {row["model"]: row for row in rows(out / "runs.csv")}
+    assert list(found) == ["gc_logistic", "kmer_cnn[k=3,filters=8]", "kmer_cnn[k=3,filters=8,embedding=train]"]
+    first, second = (found[name] for name in list(found)[1:])
+    assert first["n_parameters"] == second["n_parameters"]
+    assert first["log_loss"] != second["log_loss"]
+    assert len(list((out / "vectors").iterdir())) == (3 if folds else 1)
+    # What is saved predicts without the vectors that it started from.
+    options = json.loads((out / "runs" / second["run_id"] / "model.json").read_text())["specification"]["options"]
+    assert options == {"k": 3, "filters": 8}
+    assert main([*data, "--models", "gc_logistic", "--overwrite"]) == 2
+    assert "--pretrain train has no effect" in capsys.readouterr().err
+    without = [one for one in data if one not in ("--pretrain", "train")]
+    assert main([*without, "--models", "gc_logistic", "--overwrite"]) == 0
+    assert not (out / "vectors").exists()
+
+
 NETWORK = """
 import torch
 
@@ -232,6 +253,7 @@ def test_bad_scores(change, words, tmp_path, capsys):
         (["--scores", "x=no.tsv"], "there is no such file"),
         (["--folds", "2"], "--folds 2 must be at least 3"),
         (["--folds", "3"], "--folds has no effect: t has a split column"),
+        (["--pretrain", "genome"], "--pretrain genome needs a genome"),
         (["--batch-size", "121"], "--batch-size 121 is more than the 120 windows that the training part of t has"),
         (["--tune", "9"], "--tune 9 must be at most 7"),
         (["--processes", "1000"], "--processes 1000 must be at least 1 and at most"),

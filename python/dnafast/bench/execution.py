@@ -130,9 +130,8 @@ def _execute_network(
         for row in outcome.rows:
             row |= dict.fromkeys(("cpu_user_seconds", "cpu_system_seconds", "gpu_energy_joules"))
     train_labels = data.labels[data.rows("train")]
-    assert run.contestant.specification is not None, "a network"
     SavedModel(
-        specification=run.contestant.specification,
+        specification=run.contestant.trained_specification,
         length=data.windows.length,
         tasks=data.tasks,
         stranded=data.stranded,

@@ -37,6 +37,7 @@ from dnafast.bench.options import BenchOptions
 from dnafast.bench.plan import entry, estimates, planned_limit, print_estimates
 from dnafast.bench.runs import PHASE_COLUMNS, RUN_COLUMNS, Outcome, Resources, Row, Run
 from dnafast.bench.schedule import carry_out
+from dnafast.bench.vectors import learn_vectors, vectors_path
 from dnafast.records import RECORD_NAME, write_csv, write_json
 from dnafast.report import terminal_table, write_report
 from dnafast.report.columns import STATES
@@ -154,6 +155,9 @@ class Experiment:
                 soft_wrap=True,
             )
         missing = self._not_done_earlier(outcomes)
+        missing = [replace(run, vectors=vectors_path(out, run)) for run in missing]
+        for path in learn_vectors(out, missing, self.options.threads):
+            self.console.print(f"Vectors of k-mers from {self.options.pretrain}: {path}", soft_wrap=True)
         self._write_tables(outcomes)
         with self._progress() as progress:
             done = len(self.runs) - len(missing)

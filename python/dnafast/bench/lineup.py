@@ -16,6 +16,7 @@ from dnafast.bench.given_scores import read_scores
 from dnafast.bench.options import BenchOptions
 from dnafast.bench.runs import Resources, Run, Tuning
 from dnafast.bench.tuning import rates
+from dnafast.bench.vectors import with_vectors
 
 
 def recipe_of(options: BenchOptions) -> recipes.Recipe:
@@ -41,7 +42,7 @@ def runs_of(
     tuning = Tuning(rates(options.tune), recipe.tuned_share) if _tunes(options) else None
     found = []
     for dataset in prepared:
-        for one in _matched(options, who, dataset):
+        for one in with_vectors(options, _matched(options, who, dataset)):
             config = recipe.train
             if options.recipe == "published" and one.specification is not None:
                 config = recipes.published(one.specification.name, config, len(dataset.tasks))

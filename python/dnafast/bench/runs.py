@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -77,6 +78,8 @@ class Run:
     """None: the learning rate of `train` is taken."""
     recipe: Literal["equal", "published"] = "equal"
     """Whether all networks are trained alike, or each as its paper says."""
+    vectors: Path | None = None
+    """File of the vectors of k-mers that the network starts from."""
 
     @functools.cached_property
     def data(self) -> Dataset:
@@ -102,7 +105,7 @@ class Run:
     def build(self) -> Network:
         """The network with the fresh weights of this run's seed."""
         torch.manual_seed(self.seed)
-        return self.contestant.build(self.dataset.windows.length, len(self.dataset.tasks))
+        return self.contestant.build(self.dataset.windows.length, len(self.dataset.tasks), self.vectors)
 
     def loader(self, part: str, encoding: Any, *, strand: str = "never", shuffle: bool = False) -> Loader:
         """Batches of one part; `strand` as `reverse_complement` of the loader."""
@@ -145,6 +148,7 @@ class Run:
             "model": self.contestant.name,
             "implementation": self.contestant.implementation,
             "source": self.contestant.source,
+            "vectors": self.contestant.vectors,
             "seed": self.seed,
             "fold": self.fold,
             "train_size": self.size,

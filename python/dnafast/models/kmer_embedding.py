@@ -56,6 +56,11 @@ class KmerConfig(ModelConfig):
             )
 
     @property
+    def starts_at_random(self) -> bool:
+        """Whether no vectors were learnt beforehand."""
+        return self.embedding == RANDOM
+
+    @property
     def encoding(self) -> Encoding:
         """K-mer ids int64 (N, L - k + 1); base codes, which the network pads, where a sequence holds no word."""
         return Kmers(self.k) if self.length >= self.k else BaseCodes()

@@ -130,30 +130,29 @@ class Specification:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The specification that :meth:`as_json` was asked of.
+        """The specification that :meth:`as_json` was asked of, for a network whose weights are there.
+
+        Vectors of words that its table started from are not asked for again: the weights hold what became of them.
 
         Raises:
-            ValueError: it is none, or the file that it is made of has changed since.
+            ValueError: it is none, or the user's file has changed since.
         """
         missing = {"name", "options", "implementation", "source_checksum"} - values.keys()
         if missing:
             raise ValueError(f"the specification of a model lacks {', '.join(sorted(missing))}")
-        options = tuple((option, _tuples(value)) for option, value in values["options"].items())
-        found = cls(values["name"], options, values["implementation"])
-        if found.as_json()["source_checksum"] != values["source_checksum"]:
-            source = found.name.rpartition(":")[0] if found.is_user else found._embedding
-            raise ValueError(f"{source} has changed since this model was saved")
+        options = {option: _tuples(value) for option, value in values["options"].items()}
+        if not _names_file(values["name"]):
+            options.pop("embedding", None)
+        found = cls(values["name"], tuple(options.items()), values["implementation"])
+        if found.is_user and found.as_json()["source_checksum"] != values["source_checksum"]:
+            raise ValueError(f"{found.name.rpartition(':')[0]} has changed since this model was saved")
         return found
-
-    @property
-    def _embedding(self) -> str | None:
-        """The file of vectors of a network of the zoo; None where it has none."""
-        return None if self.is_user else dict(self.options).get("embedding")
 
     def _source_checksum(self) -> str | None:
         if self.is_user:
             return load_class(self.name).checksum
-        return None if self._embedding is None else checksum_file(self._embedding)
+        embedding = dict(self.options).get("embedding")
+        return None if embedding is None else checksum_file(embedding)
 
 
 def parse(text: str) -> Specification:

@@ -96,7 +96,7 @@ def _family_of_swap(options: Mapping[str, str]) -> str:
 def place_of(model: str) -> tuple[int, int, str]:
     """Return the sort key that keeps models in the order of the families: fixed, never by how good they are."""
     _, place = _PLACE.get(model.partition("[")[0], (0, 0))
-    return _RANK[family_of(model)], place, model
+    return _RANK[family_of(model)], place, model.rstrip("]")
 
 
 def colour(variable: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from dnafast.report import columns, cost_figures, quality_figures, sizes, tables, wording
+from dnafast.report import columns, cost_figures, differences, quality_figures, sizes, tables, wording
 from dnafast.report.families import PALETTE
 from dnafast.report.results import Dataset, Results, number
 
@@ -94,6 +94,7 @@ def _part(
             ),
             "more": tables.results_table(dataset, task, columns.MORE),
             "genome": tables.genome_table(dataset, task),
+            "differences": differences.table(differences.compare(results, dataset, task)) if task in pictured else [],
             "curves": drawn,
         })  # fmt: skip
     return {

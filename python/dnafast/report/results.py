@@ -8,7 +8,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,6 +204,25 @@ class Results:
             return None
         labelled = labels[:, task_index] >= 0
         return labels[labelled, task_index], probabilities[labelled, task_index].astype(np.float64)
+
+    def test_scores(self, run: Run, task_index: int) -> Scored | None:
+        """Return what a run says of its test part on a task, unlabelled rows included; None if it was not all kept."""
+        path = self.folder / "runs" / run.text("run_id") / "scores.npz"
+        if not run.text("run_id") or not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as arrays:
+            if "group" not in arrays or task_index >= np.atleast_2d(arrays["labels"].T).shape[0]:
+                return None
+            labels, probabilities = (np.atleast_2d(arrays[name].T)[task_index] for name in ("labels", "probabilities"))
+            return Scored(labels, probabilities.astype(np.float64), arrays["group"])
+
+
+class Scored(NamedTuple):
+    """A run's scores of its test part on one task."""
+
+    labels: NDArray[np.int8]
+    probabilities: NDArray[np.float64]
+    groups: NDArray[np.int64]
 
 
 def estimate(runs: Sequence[Run], column: str) -> Estimate | None:

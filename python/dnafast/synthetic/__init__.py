@@ -14,6 +14,7 @@ from dnafast.synthetic.genome import (
     simulate_genome,
 )
 from dnafast.synthetic.motifs import BOX_10, BOX_35, FACTORS, SIGMA_54, Motif
+from dnafast.synthetic.pairs import PAIR_LENGTH, RULES, distances, simulate_pairs
 from dnafast.synthetic.planting import Sites
 from dnafast.synthetic.promoters import (
     NEGATIVE_SHARES,
@@ -33,6 +34,7 @@ __all__ = [
     "FACTORS",
     "NEGATIVE_SHARES",
     "OPEN_SHARES",
+    "PAIR_LENGTH",
     "POSITIVES",
     "PROMOTERS",
     "PROMOTER_LENGTH",
@@ -40,6 +42,7 @@ __all__ = [
     "QUICK_DECOYS",
     "QUICK_POSITIVES",
     "QUICK_PROMOTERS",
+    "RULES",
     "SIGMA_54",
     "WINDOW",
     "Motif",
@@ -47,8 +50,10 @@ __all__ = [
     "SimulatedRegions",
     "SimulatedSequences",
     "Sites",
+    "distances",
     "fasta_text",
     "narrowpeak_text",
     "simulate_genome",
+    "simulate_pairs",
     "simulate_promoters",
 ]

@@ -70,6 +70,10 @@ class Planter:
         """One site in each of the rows, every position as likely as any other."""
         self._write(motif.draw(len(rows), self.generator), motif.name, rows, self._anywhere(motif.width, len(rows)))
 
+    def at(self, motif: Motif, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> None:
+        """One site in each of the rows, where it is said to start."""
+        self._write(motif.draw(len(rows), self.generator), motif.name, rows, starts)
+
     def scrambled(self, motif: Motif, rows: NDArray[np.int64]) -> None:
         """The letters of a site in random order, anywhere in the row: its composition without its meaning."""
         letters = self.generator.permuted(motif.draw(len(rows), self.generator), axis=1)
