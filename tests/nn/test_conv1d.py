@@ -53,13 +53,13 @@ def pair(relu: bool = False, pool: int = 0, **arguments: Any) -> tuple[Conv1d, n
 def operator_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Numbers of sequences that the operator was called with."""
     calls: list[int] = []
-    operator = Conv1d._of_codes
+    operator = Conv1d.of_codes
 
-    def counted(self: Conv1d, codes: Tensor) -> Tensor:
+    def counted(self: Conv1d, codes: Tensor, *values: Any) -> Tensor:
         calls.append(len(codes))
-        return operator(self, codes)
+        return operator(self, codes, *values)
 
-    monkeypatch.setattr(Conv1d, "_of_codes", counted)
+    monkeypatch.setattr(Conv1d, "of_codes", counted)
     return calls
 
 

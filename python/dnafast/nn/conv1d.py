@@ -104,19 +104,19 @@ class Conv1d(nn.Conv1d):
                     f"input of shape {input.shape} holds base codes: this layer has {self.in_channels} input channels, "
                     "and needs 4 to read them"
                 )
-            if self._is_for_operator(input.size(0), input.size(1)):
-                return self._of_codes(input)
+            if self.is_for_operator(input.size(0), input.size(1)):
+                return self.of_codes(input, self.weight, self.bias, self.relu, self.pool)
             return self._in_torch(one_hot(input, self.weight.dtype))
         if self._may_be_one_hot(input):
             codes = codes_of_one_hot(input)
             if codes is not None:
-                return self._of_codes(codes)
+                return self.of_codes(codes, self.weight, self.bias, self.relu, self.pool)
         if not input.is_floating_point():
             input = input.to(self.weight.dtype)
         return self._in_torch(input)
 
-    def _is_for_operator(self, n: int, length: int) -> bool:
-        """Whether the operator has what is asked for, and is faster at it than torch."""
+    def is_for_operator(self, n: int, length: int) -> bool:
+        """Whether the operator has what n sequences of a length ask for, and is faster at it than torch."""
         single_or_double = self.weight.dtype == torch.float32 or self.weight.dtype == torch.float64
         if not (self.fits_operator and single_or_double and self.weight.device.type == "cpu"):
             return False
@@ -134,18 +134,27 @@ class Conv1d(nn.Conv1d):
             return False  # for torch to refuse
         if input.device.type != "cpu" or self.out_channels * self.kernel_size[0] < self.fewest_one_hot:
             return False
-        return self._is_for_operator(input.size(0), input.size(2))
+        return self.is_for_operator(input.size(0), input.size(2))
 
-    def _of_codes(self, codes: Tensor) -> Tensor:
+    def of_codes(self, codes: Tensor, weight: Tensor, bias: Tensor | None, relu: bool, pool: int) -> Tensor:
+        """The operator over base codes uint8 (N, L) with this layer's padding and steps, and weights made from its own.
+
+        What batch norm does after it in evaluation mode can be in those.
+        """
         if self.more_right > 0:
             codes = functional.pad(codes, [0, self.more_right], value=4.0)
         # dnafast.ops.conv1d under the name that TorchScript knows, its arguments by position.
         return torch.ops.dnafast.conv1d(
-            codes, self.weight, self.bias, self.stride[0], self.both_ends, self.dilation[0], self.relu, self.pool
+            codes, weight, bias, self.stride[0], self.both_ends, self.dilation[0], relu, pool
         )
 
     def _in_torch(self, input: Tensor) -> Tensor:
-        output = self._conv_forward(input, self.weight, self.bias)
+        if self.more_right > 0 and self.fits_operator:
+            # What torch does inside, where it warns of the copy.
+            input = functional.pad(input, [0, self.more_right])
+            output = functional.conv1d(input, self.weight, self.bias, padding=self.both_ends, dilation=self.dilation)
+        else:
+            output = self._conv_forward(input, self.weight, self.bias)
         if self.relu:
             output = torch.relu(output)
         if self.pool == -1:
