@@ -179,6 +179,15 @@ def test_a_network_of_ones_own_takes_part(table, tmp_path):
     assert int(own["n_parameters"]) == 4 * 6 * 7 + 6 + 6 + 1
 
 
+def test_a_network_of_ones_own_that_breaks_a_promise_is_not_compared(table, tmp_path, capsys):
+    (tmp_path / "my.py").write_text(NETWORK.replace("amax(dim=2)", "amax(dim=2) - x.mean()"))
+    data = ["--table", str(table), "--quick", "--out", str(tmp_path / "out"), "--models", f"{tmp_path}/my.py:Net"]
+    assert main(data) == 2
+    message = capsys.readouterr().err
+    assert "my.py:Net breaks 1 of 10 promises, the first of them batch mates" in message
+    assert not (tmp_path / "out").exists()
+
+
 def scores_of(table: Path, out: Path, change=lambda line: line) -> Path:
     lines = ["sequence\tscore"]
     for number, line in enumerate(table.read_text().splitlines()[1:]):

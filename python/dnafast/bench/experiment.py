@@ -27,6 +27,7 @@ from dnafast.bench.lineup import (
     check_scores,
     check_sizes,
     check_that_networks_take_part,
+    check_users_networks,
     recipe_of,
     resources_of,
     runs_of,
@@ -81,6 +82,7 @@ class Experiment:
         for dataset in prepared:
             console.print(_describe(dataset), soft_wrap=True)
             check_scores(who, dataset)
+        check_users_networks(who, prepared[0])
 
         def runs_on(limited: Sequence[Dataset], torch_threads: dict[str, int]) -> tuple[Run, ...]:
             found = runs_of(options, recipe, resources, who, limited)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from dnafast import models, recipes, threads
+from dnafast import contract, models, recipes, threads
 from dnafast.bench.contestants import Contestant
 from dnafast.bench.dataset import Dataset
 from dnafast.bench.given_scores import read_scores
@@ -76,6 +76,25 @@ def _matched(options: BenchOptions, who: Sequence[Contestant], dataset: Dataset)
 
 def _tunes(options: BenchOptions) -> bool:
     return bool(options.tune) and options.learning_rate is None and options.recipe == "equal"
+
+
+def check_users_networks(who: Sequence[Contestant], dataset: Dataset) -> None:
+    """Try on networks that are not dnafast's own what every network promises, before anything is compared.
+
+    Raises:
+        ValueError: a promise is broken; with the first of them, and the command that shows all.
+    """
+    length, n_tasks = dataset.windows.length, len(dataset.tasks)
+    for one in who:
+        if one.specification is None or not one.specification.is_user:
+            continue
+        findings = contract.check(one.specification.build, length=length, n_tasks=n_tasks)
+        broken = [finding for finding in findings if finding.state == "broken"]
+        if broken:
+            raise ValueError(
+                f"{one.name} breaks {len(broken)} of {len(findings)} promises, the first of them {broken[0].promise} "
+                f"({broken[0].sentence}): 'dnafast check' shows all"
+            )
 
 
 def check_scores(who: Sequence[Contestant], dataset: Dataset) -> None:
