@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from dnafast.probe.answers import far
 from dnafast.probe.results import ProbeResults
@@ -23,6 +24,7 @@ _COLOURS = {"none": "floor-0", "rnn": "convolutional-0", "gru": "hybrid-0", "lst
 _MARKS = {"none": "D", "rnn": "s", "gru": "^", "lstm": "o"}
 _NAMES = {"none": "none", "rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
 _DASHED = (3, 1.5)
+_LEAST = 1e-14  # below it no line is followed any further
 # Of promoters that run from 60 bases before the start of transcription to 20 behind it.
 PROMOTER_LENGTH, _START = 81, 60
 _BOXES = {"\N{MINUS SIGN}35": _START - 35, "\N{MINUS SIGN}10": _START - 10}
@@ -54,8 +56,9 @@ def reach_of_states(results: ProbeResults, name: str) -> Markup | None:
         after.set(title="after training", xlabel="distance d (bases)")
         through.set(title=f"d = {distance}, through training", xlabel="epoch", xlim=(0, max(last, 1)))
         before.set_yscale("log")
-        lowest = min(row["norm"] for row in rows)
-        before.set_ylim(bottom=max(lowest / 3, 1e-14))
+        before.set_ylim(bottom=max(min(row["norm"] for row in rows) / 3, _LEAST))
+        _by_decades(before.yaxis)
+        through.xaxis.set_major_locator(MaxNLocator(integer=True))
         for axes in (before, after, through):
             canvas.grid(axes)
             axes.axhline(1, color=colour("muted"), lw=0.8, dashes=(1, 2))
@@ -144,6 +147,8 @@ def gradient_norms(results: ProbeResults, name: str) -> Markup | None:
                     )
             lost = sum(row["training_state"] == "diverged" for row in results.factorial if row["clipping"] == clipping)
             axes.set(xscale="log", yscale="log", xlabel="mean gradient norm of a run, before clipping")
+            _by_decades(axes.xaxis)
+            _by_decades(axes.yaxis)
             axes.set_title(f"{'clipped' if clipping else 'not clipped'} ({lost} of its runs diverged)")
         panels[0].set_ylabel("largest gradient norm")
         _legend(made, {row["cell"] for row in rows}, [], marks=True)
@@ -222,6 +227,7 @@ def by_position(results: ProbeResults, name: str) -> Markup | None:
             _profiles(axes, [row for row in inputs if row["pooling"] == pooling], "norm", _geometric)
             axes.set_title("gradient, read from the last state" if pooling == "last" else "gradient, read by attention")
             axes.set_yscale("log")
+            _by_decades(axes.yaxis)
             axes.set_xlabel("position (start of transcription is +1)" if marked else "position (base)")
         panels[0, 0].set_ylabel("mean weight")
         panels[1, 0].set_ylabel("|∂logit / ∂base|")
@@ -244,6 +250,13 @@ def _profiles(axes: Axes, rows: Sequence[Row], key: str, over_runs: Callable[[li
         places = sorted({row["position"] for row in own})
         values = [float(over_runs([row[key] for row in own if row["position"] == place])) for place in places]
         axes.plot(places, values, color=colour(_COLOURS[cell]))
+
+
+def _by_decades(axis: Axis) -> None:
+    """Ticks at powers of ten, in letters that the page can draw."""
+    axis.set_major_locator(LogLocator(base=10, numticks=8))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}")))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _geometric(values: list[float]) -> float:
