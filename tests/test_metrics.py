@@ -17,6 +17,7 @@ from dnafast.metrics import (
     constant_log_loss,
     expected_calibration_error,
     mean_auroc,
+    narrow_sites,
     recall_at_fdr,
 )
 
@@ -195,7 +196,7 @@ def test_bootstrap_needs_two_groups_and_sensible_arguments():
 def test_bootstrap_draws_are_the_same_however_they_are_chunked(monkeypatch):
     labels, probabilities = sample(n=200)
     whole = bootstrap_interval(labels, probabilities, np.arange(200), draws=40)
-    monkeypatch.setattr("dnafast.metrics._BOOTSTRAP_CELLS", 600)
+    monkeypatch.setattr("dnafast.ranking._BOOTSTRAP_CELLS", 600)
     assert bootstrap_interval(labels, probabilities, np.arange(200), draws=40) == whole
 
 
@@ -262,3 +263,9 @@ def test_without_a_threshold_only_the_figures_of_calls_are_missing():
     missing = {"accuracy", "balanced_accuracy", "f1", "mcc", "sensitivity", "specificity", "threshold"}
     assert {name for name, value in part.items() if np.isnan(value)} == missing
     assert all(part[name] == whole[name] for name in whole.keys() - missing)
+
+
+def test_narrow_sites_are_open_in_few_tasks():
+    labels = np.array([[0] * 8, [1] + [0] * 7, [1, 1] + [-1] * 6, [1, 1, 1] + [0] * 5, [1] * 8])
+    assert narrow_sites(labels).tolist() == [False, True, True, False, False]
+    assert not narrow_sites(labels[:, :3]).any()  # a quarter of three tasks is none

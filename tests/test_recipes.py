@@ -41,3 +41,11 @@ def test_a_recipe_replaces_that_of_another_optimiser():
 def test_every_source_names_a_year():
     assert set(recipes.PUBLISHED) <= set(models.names())
     assert all(" 201" in one.source for one in recipes.PUBLISHED.values())
+
+
+def test_a_rate_for_the_mean_of_many_tasks_is_that_of_each():
+    train = TrainConfig()
+    assert recipes.published("deepsea", train, 919).learning_rate == 1.0
+    assert recipes.published("deepsea", train, 1).learning_rate == pytest.approx(1 / 919)
+    assert recipes.published("deepsea", train, 5000).learning_rate == 1.0
+    assert recipes.published("danq", train, 1) == recipes.published("danq", train)  # scales its steps by itself

@@ -22,6 +22,7 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     from dnafast import models as models
     from dnafast import ops as ops
+    from dnafast import pretrain as pretrain
     from dnafast.device import DeviceGenome as DeviceGenome
     from dnafast.encoding import BaseCodes as BaseCodes
     from dnafast.encoding import KmerCounts as KmerCounts
@@ -67,6 +68,7 @@ _PUBLIC = {
     "label": "labelling",
     "models": None,
     "ops": None,
+    "pretrain": None,
     "read_bed": "regions",
     "read_fasta": "sequences",
     "read_table": "sequences",

@@ -7,6 +7,7 @@ native half gives.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from functools import lru_cache
 from typing import Any
@@ -299,3 +300,20 @@ def _count_columns(k: int, canonical: bool, device: torch.device) -> Tensor:
     kept = _word_ids(((words[:, None] >> shifts) & 3).to(torch.uint8), k, 1, canonical, torch.int64)[:, 0]
     unique, columns = torch.unique(kept, return_inverse=True)
     return torch.cat([columns, columns.new_tensor([len(unique)])])
+
+
+def named_device(name: str) -> torch.device:
+    """The device that a name means; "auto" is the first GPU where there is one, else the CPU.
+
+    Raises:
+        ValueError: another name, or a GPU that torch does not see.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if not re.fullmatch("cpu|cuda(:[0-9]{1,6})?", name):
+        raise ValueError(f"device {name!r} must be auto, cpu, cuda or cuda:N")
+    there = torch.cuda.device_count()
+    if kind == "cuda" and int(number or 0) >= there:
+        raise ValueError(f"device {name!r}: torch sees {there} GPUs here; use cpu")
+    return torch.device(name)

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import metrics as sklearn_metrics
 
+from dnafast.ranking import Ranked, bootstrap, known_rows
+
 METRIC_COLUMNS = (
     "accuracy",
     "balanced_accuracy",
@@ -35,9 +37,6 @@ CALIBRATION_BINS = 15
 CHANCE_Z = 3.0
 """Standard errors above chance that count as better: three, because the best of many evaluations is what is asked."""
 
-# Rows x draws that the bootstrap holds at once; its arrays of doubles then fit in a second-level cache.
-_BOOTSTRAP_CELLS = 1 << 17
-
 
 def classification_metrics(labels: ArrayLike, probabilities: ArrayLike, threshold: float | None) -> dict[str, float]:
     """Every figure of `METRIC_COLUMNS` for one task.
@@ -56,7 +55,7 @@ def classification_metrics(labels: ArrayLike, probabilities: ArrayLike, threshol
     Raises:
         ValueError: shapes differ, a label is none of -1, 0, 1, or a probability lies outside [0, 1].
     """
-    known, scores = _known_rows(labels, probabilities)
+    known, scores = known_rows(labels, probabilities)
     figures = dict.fromkeys(METRIC_COLUMNS, float("nan"))
     if threshold is not None:
         figures["threshold"] = float(threshold)
@@ -105,7 +104,7 @@ def expected_calibration_error(labels: ArrayLike, probabilities: ArrayLike, bins
     Raises:
         ValueError: as `classification_metrics`.
     """
-    known, scores = _known_rows(labels, probabilities)
+    known, scores = known_rows(labels, probabilities)
     if known.size == 0:
         return float("nan")
     bin_of_row = np.clip(np.ceil(scores * bins).astype(np.int64) - 1, 0, bins - 1)
@@ -127,7 +126,7 @@ def best_threshold(labels: ArrayLike, probabilities: ArrayLike) -> float:
     Raises:
         ValueError: as `classification_metrics`.
     """
-    known, scores = _known_rows(labels, probabilities)
+    known, scores = known_rows(labels, probabilities)
     order = np.argsort(scores, kind="stable")
     known, scores = known[order], scores[order]
     cuts = np.flatnonzero(scores[1:] > scores[:-1]) + 1  # rows from a cut on are called positive
@@ -150,6 +149,25 @@ def best_threshold(labels: ArrayLike, probabilities: ArrayLike) -> float:
     return float(thresholds[best[np.argmin(np.abs(thresholds[best] - 0.5))]])
 
 
+def narrow_sites(labels: ArrayLike, share: float = 0.25) -> NDArray[np.bool_]:
+    """Rows that are open somewhere, and in few tasks: what tells cell types apart.
+
+    Sites that are open everywhere are easy and many; a network that knows these alone scores high on every task and
+    knows nothing of any cell type.
+
+    Args:
+        labels: (n, T) of 1, 0 and -1.
+        share: of the tasks, in at most which a row is 1.
+
+    Returns:
+        (n,): whether a row is 1 in at least one and at most ``share`` of the tasks.
+    """
+    table = np.asarray(labels)
+    opened = np.count_nonzero(table == 1, axis=1)
+    narrow: NDArray[np.bool_] = (opened >= 1) & (opened <= share * table.shape[1])
+    return narrow
+
+
 def recall_at_fdr(labels: ArrayLike, scores: ArrayLike, rate: float) -> float:
     """Largest share of the positives that can be called with at most this share of the calls wrong.
 
@@ -166,7 +184,7 @@ def recall_at_fdr(labels: ArrayLike, scores: ArrayLike, rate: float) -> float:
     """
     if not 0 <= rate < 1:
         raise ValueError(f"rate={rate} must lie in [0, 1)")
-    known, found = _known_rows(labels, scores)
+    known, found = known_rows(labels, scores)
     if not (known == 1).any():
         return float("nan")
     order = np.argsort(-found, kind="stable")
@@ -184,8 +202,8 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
         labels: (n,) of 1, 0 and -1.
         scores: (n,) finite numbers on any scale.
     """
-    known, kept = _known_rows(labels, scores, any_scale=True)
-    ranked = _Ranked(known, kept)
+    known, kept = known_rows(labels, scores, any_scale=True)
+    ranked = Ranked(known, kept)
     return float(ranked.auroc(np.ones((1, known.size)))[0])
 
 
@@ -220,7 +238,7 @@ def at_chance(labels: ArrayLike, probabilities: ArrayLike) -> bool:
     labelled = np.zeros(gains.size, dtype=bool)
     excess, reach = [], []
     for task_labels, task_probabilities in columns:
-        known, scores = _known_rows(task_labels, task_probabilities)
+        known, scores = known_rows(task_labels, task_probabilities)
         mask = task_labels >= 0
         labelled |= mask
         n_positives, n_negatives = int(known.sum()), int(known.size - known.sum())
@@ -301,84 +319,14 @@ def bootstrap_interval(
     Raises:
         ValueError: an unknown metric, draws below 1, a level outside (0, 1), or arrays that do not fit together.
     """
-    if metric not in ("auroc", "auprc"):
-        raise ValueError(f"metric={metric!r} must be 'auroc' or 'auprc'")
-    if draws < 1:
-        raise ValueError(f"draws={draws} must be at least 1")
     if not 0 < level < 1:
         raise ValueError(f"level={level} must lie between 0 and 1")
-    group_of_row = np.asarray(groups)
-    known, scores = _known_rows(labels, probabilities)
-    mask = np.asarray(labels) >= 0
-    if group_of_row.shape != mask.shape:
-        raise ValueError(f"groups of shape {group_of_row.shape} must have one entry for each of {mask.size} labels")
-    undefined = (float("nan"), float("nan"))
-    names, group_of_row = np.unique(group_of_row[mask], return_inverse=True)
-    if names.size < 2:
-        return undefined
-    ranked = _Ranked(known, scores)
-    group_of_rank = group_of_row[ranked.order]
-    generator = np.random.default_rng(seed)
-    values = []
-    chunk = max(1, _BOOTSTRAP_CELLS // known.size)
-    for begin in range(0, draws, chunk):
-        n = min(chunk, draws - begin)
-        drawn = generator.integers(0, names.size, size=(n, names.size))
-        drawn += np.arange(n)[:, None] * names.size
-        counts = np.bincount(drawn.ravel(), minlength=n * names.size).reshape(n, names.size)
-        weights = counts.astype(np.float64)[:, group_of_rank]
-        values.append(ranked.auroc(weights) if metric == "auroc" else ranked.average_precision(weights))
-    figures = np.concatenate(values)
+    [figures] = bootstrap(labels, [probabilities], groups, metric, draws, seed)
     figures = figures[~np.isnan(figures)]
     if figures.size * 2 < draws:
-        return undefined
+        return float("nan"), float("nan")
     low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-class _Ranked:
-    """Rows sorted by falling score, so that curves for many weightings of them are a few running sums."""
-
-    def __init__(self, labels: NDArray[np.int8], scores: NDArray[np.float64]) -> None:
-        self.order = np.argsort(-scores, kind="stable")
-        self._positive = (labels[self.order] == 1).astype(np.float64)
-        ordered = scores[self.order]
-        is_last_of_tie = np.ones(ordered.size, dtype=bool)
-        is_last_of_tie[:-1] = ordered[1:] < ordered[:-1]
-        # None where no two scores are equal: the running sums then are the curve as they stand.
-        self._last = None if is_last_of_tie.all() else np.flatnonzero(is_last_of_tie)
-
-    def _curve(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weight of true and of all positives down to each distinct score; both (draws, distinct scores)."""
-        true = np.cumsum(weights * self._positive, axis=1)
-        called = np.cumsum(weights, axis=1)
-        if self._last is not None:
-            true, called = true[:, self._last], called[:, self._last]
-        return true, called
-
-    def auroc(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(draws, n) weights in rank order -> (draws,); NaN where a class has no weight."""
-        if self.order.size == 0:
-            return np.full(weights.shape[0], np.nan)
-        true, called = self._curve(weights)
-        false = called - true
-        # Trapezoids over the false positives; the first one starts in the origin.
-        area = 0.5 * false[:, 0] * true[:, 0]
-        area += 0.5 * np.einsum("ij,ij->i", np.diff(false, axis=1), true[:, 1:] + true[:, :-1])
-        return _divide(area, true[:, -1] * false[:, -1])
-
-    def average_precision(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(draws, n) weights in rank order -> (draws,); NaN where a class has no weight."""
-        true, called = self._curve(weights)
-        precision = np.divide(true, called, out=np.zeros_like(true), where=called > 0)
-        area = precision[:, 0] * true[:, 0]
-        area += np.einsum("ij,ij->i", precision[:, 1:], np.diff(true, axis=1))
-        both_classes = (true[:, -1] > 0) & (called[:, -1] > true[:, -1])
-        return _divide(area, np.where(both_classes, true[:, -1], 0))
-
-
-def _divide(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
 
 
 def _log_losses(labels: NDArray[Any], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -387,29 +335,6 @@ def _log_losses(labels: NDArray[Any], probabilities: NDArray[np.float64]) -> NDA
     clipped = np.clip(probabilities, epsilon, 1 - epsilon)
     losses: NDArray[np.float64] = -np.log(np.where(labels == 1, clipped, 1 - clipped))
     return losses
-
-
-def _known_rows(
-    labels: ArrayLike, scores: ArrayLike, *, any_scale: bool = False
-) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Checked labels and scores of the labelled rows."""
-    label_array, score_array = np.asarray(labels), np.asarray(scores, dtype=np.float64)
-    if label_array.ndim != 1 or label_array.shape != score_array.shape:
-        raise ValueError(
-            f"labels of shape {label_array.shape} and scores of shape {score_array.shape} must be (n,) alike"
-        )
-    strange = ~np.isin(label_array, (-1, 0, 1))
-    if strange.any():
-        row = int(np.argmax(strange))
-        raise ValueError(f"labels[{row}] is {label_array[row]} and must be 1, 0 or -1")
-    mask = label_array >= 0
-    known = score_array[mask]
-    outside = ~np.isfinite(known) if any_scale else ~((known >= 0) & (known <= 1))
-    if outside.any():
-        row = int(np.flatnonzero(mask)[np.argmax(outside)])
-        wanted = "be finite" if any_scale else "lie in [0, 1]"
-        raise ValueError(f"the score of row {row} is {score_array[row]} and must {wanted}")
-    return label_array[mask].astype(np.int8), known
 
 
 def _task_columns(labels: ArrayLike, scores: ArrayLike) -> list[tuple[NDArray[Any], NDArray[Any]]]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,21 @@ def test_several_processes_give_the_same_figures(table, tmp_path):
     assert len(found[0]) == 5
 
 
+def test_a_process_that_is_killed_is_a_row_and_the_bench_ends(table, tmp_path):
+    (tmp_path / "killed.py").write_text(
+        NETWORK.replace("        super()", "        import os\n        os._exit(1)\n        super()")
+    )
+    # It is built here once to be looked at, so that only its run dies.
+    text = (tmp_path / "killed.py").read_text().replace("os._exit(1)", "os.getpid() == %d or os._exit(1)")
+    (tmp_path / "killed.py").write_text(text % os.getpid())
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--tune", "0", "--threads", "2", "--processes", "2", "--out", str(out)]
+    assert main([*data, "--models", "gc_logistic", f"{tmp_path}/killed.py:Net"]) == 1
+    broken = [row for row in rows(out / "runs.csv") if row["status"] == "failed"]
+    assert any("was killed, perhaps for lack of memory" in row["error"] for row in broken)
+    assert (out / "report.html").exists()
+
+
 def test_a_rate_is_searched_once_for_all_seeds_and_found_again(table, tmp_path):
     out = tmp_path / "out"
     data = ["--table", str(table), "--quick", "--models", "deepbind[filters=16]:native", "--out", str(out)]
@@ -101,6 +117,42 @@ def test_a_rate_is_searched_once_for_all_seeds_and_found_again(table, tmp_path):
     assert main([*data, "--tune", "2", "--seeds", "3"]) == 0
     assert search.stat().st_mtime_ns == before
     assert len(rows(out / "runs.csv")) == 3
+
+
+def test_networks_meet_at_one_number_of_parameters(table, tmp_path, capsys):
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--out", str(out)]
+    assert main([*data, "--models", "gru", "deepbind", "multiscale_cnn[filters=8]", "--match", "params"]) == 0
+    found = {(row["model"].partition("[")[0], row["implementation"]): row for row in rows(out / "runs.csv")}
+    sizes = [int(row["n_parameters"]) for row in found.values()]
+    assert max(sizes) < 1.2 * min(sizes)
+    assert found["deepbind", "torch"]["model"] == found["deepbind", "native"]["model"]
+    assert "hidden=" in found["gru", "torch"]["model"] or "filters=" in found["deepbind", "torch"]["model"]
+    (tmp_path / "my.py").write_text(NETWORK)
+    own = [*data[:3], "--out", str(tmp_path / "other"), "--models", "gru", "gru[layers=2]", f"{tmp_path}/my.py:Net"]
+    assert main([*own, "--match", "params"]) == 2
+    assert "--match params: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folds", [(), ("--folds", "3")])
+def test_networks_over_words_start_from_vectors_and_at_random(folds, table, unsplit, tmp_path, capsys):
+    out = tmp_path / "out"
+    data = ["--table", str(unsplit if folds else table), "--quick", "--pretrain", "train", "--out", str(out), *folds]
+    assert main([*data, "--models", "kmer_cnn[k=3,filters=8]", "gc_logistic"]) == 0
+    found = {row["model"]: row for row in rows(out / "runs.csv")}
+    assert list(found) == ["gc_logistic", "kmer_cnn[k=3,filters=8]", "kmer_cnn[k=3,filters=8,embedding=train]"]
+    first, second = (found[name] for name in list(found)[1:])
+    assert first["n_parameters"] == second["n_parameters"]
+    assert first["log_loss"] != second["log_loss"]
+    assert len(list((out / "vectors").iterdir())) == (3 if folds else 1)
+    # What is saved predicts without the vectors that it started from.
+    options = json.loads((out / "runs" / second["run_id"] / "model.json").read_text())["specification"]["options"]
+    assert options == {"k": 3, "filters": 8}
+    assert main([*data, "--models", "gc_logistic", "--overwrite"]) == 2
+    assert "--pretrain train has no effect" in capsys.readouterr().err
+    without = [one for one in data if one not in ("--pretrain", "train")]
+    assert main([*without, "--models", "gc_logistic", "--overwrite"]) == 0
+    assert not (out / "vectors").exists()
 
 
 NETWORK = """
@@ -125,6 +177,15 @@ def test_a_network_of_ones_own_takes_part(table, tmp_path):
     own = rows(out / "runs.csv")[1]
     assert (own["model"], own["implementation"], own["status"]) == ("my.py:Net[width=6]", "torch", "finished")
     assert int(own["n_parameters"]) == 4 * 6 * 7 + 6 + 6 + 1
+
+
+def test_a_network_of_ones_own_that_breaks_a_promise_is_not_compared(table, tmp_path, capsys):
+    (tmp_path / "my.py").write_text(NETWORK.replace("amax(dim=2)", "amax(dim=2) - x.mean()"))
+    data = ["--table", str(table), "--quick", "--out", str(tmp_path / "out"), "--models", f"{tmp_path}/my.py:Net"]
+    assert main(data) == 2
+    message = capsys.readouterr().err
+    assert "my.py:Net breaks 1 of 10 promises, the first of them batch mates" in message
+    assert not (tmp_path / "out").exists()
 
 
 def scores_of(table: Path, out: Path, change=lambda line: line) -> Path:
@@ -201,6 +262,8 @@ def test_bad_scores(change, words, tmp_path, capsys):
         (["--scores", "x=no.tsv"], "there is no such file"),
         (["--folds", "2"], "--folds 2 must be at least 3"),
         (["--folds", "3"], "--folds has no effect: t has a split column"),
+        (["--pretrain", "genome"], "--pretrain genome needs a genome"),
+        (["--batch-size", "121"], "--batch-size 121 is more than the 120 windows that the training part of t has"),
         (["--tune", "9"], "--tune 9 must be at most 7"),
         (["--processes", "1000"], "--processes 1000 must be at least 1 and at most"),
         (["--recipe", "published", "--learning-rate", "0.1"], "--learning-rate has no effect with --recipe published"),

@@ -193,6 +193,53 @@ def test_a_users_file_is_known_by_its_bytes(net: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("parameter", "word", "value"),
+    [
+        ("a: bool = False", "true", True),
+        ("a: int = 1", "3", 3),
+        ("a: float = 1.0", "3", 3.0),
+        ("a: str = ''", "3", "3"),
+        ("a: str = ''", "none", "none"),
+        ("a: int | None = None", "3", 3),
+        ("a: int | None = 1", "none", None),
+        ("a: typing.Optional[float] = None", "3", 3.0),
+        ("a: typing.Literal['max', 'mean'] = 'max'", "mean", "mean"),
+        ("a: typing.Literal[3, 5] = 3", "5", 5),
+        ("a: tuple[int, ...] = (1,)", "3", (3,)),
+        ("a: tuple[int, float] = (1, 1.0)", "3x5", (3, 5.0)),
+        ("a: list[float] = [1.0]", "3x5", (3.0, 5.0)),
+        ("a: tuple[bool, ...] = ()", "truexfalse", (True, False)),
+        ("a: tuple[int, ...] = (1,)", "none", ()),
+        ("a=(1, 2)", "3x5x7", (3, 5, 7)),
+        ("a=[1, 2]", "3", (3,)),
+        ("a=True", "false", False),
+        ("a=1.0", "3", 3.0),
+        ("a=None", "3", 3),
+        ("a=None", "0.5", 0.5),
+        ("a=None", "3x0.5", (3, 0.5)),
+        ("a=None", "max", "max"),
+        ("*, a", "true", True),
+        ("**a", "3", {"a": 3}),
+    ],
+)
+def test_values_of_a_users_options(tmp_path: Path, parameter: str, word: str, value: Any) -> None:
+    source = f"""
+import typing
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, length, n_tasks, {parameter}):
+        super().__init__()
+        self.a = a
+"""
+    (tmp_path / "my.py").write_text(source)
+    found = parse(f"{tmp_path}/my.py:Net[a={word}]")
+    built = found.build(9).network.a
+    assert (built, type(built)) == (value, type(value))
+    assert Specification.from_json(found.as_json()) == found
+
+
+@pytest.mark.parametrize(
     ("tail", "message"),
     [
         ("[wdth=3]", r"has no option 'wdth', did you mean 'width'\? \(options: width, rate, deep, sizes, word\)"),

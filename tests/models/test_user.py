@@ -173,6 +173,7 @@ def test_an_own_operator_is_not_counted(built: Any) -> None:
         ),
         (SIMPLE.format(attributes="encoding = OneHot"), r"my.py, line \d+: Net.encoding=.* must be an encoding"),
         (SIMPLE.format(attributes="minimum_length = 0"), "Net.minimum_length=0 must be a whole number of at least 1"),
+        (SIMPLE.format(attributes="strand_blind = 1"), "Net.strand_blind=1 must be True or False"),
         (
             SIMPLE.format(attributes="encoding = Kmers(2, stride=2); minimum_length = 30"),
             "minimum_length=30 needs padding, which words at a stride do not have",

@@ -255,6 +255,13 @@ def test_checkpoints_are_written_as_seldom_as_asked(tmp_path):
     assert not path.exists()
 
 
+def test_what_a_kill_in_the_middle_of_a_write_leaves_is_removed(written):
+    left = written["checkpoint"].with_name(".checkpoint.abcd1234")
+    left.write_bytes(b"half")
+    assert train(net(), *loaders(), CONFIG, **written).resumed_at == 15
+    assert not left.exists()
+
+
 def test_seconds_add_up_over_the_parts_of_a_run(written):
     state = torch.load(written["checkpoint"], weights_only=True)
     state["state"]["seconds"] = 1000.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dnafast import models
 from dnafast.bench.given_scores import named_scores
-from dnafast.models import Network, Specification, floors
+from dnafast.models import ModelConfig, Network, Specification, floors
 from dnafast.models.config import suggestion
 from dnafast.records import checksum_file
 
@@ -26,12 +26,14 @@ class Contestant:
         implementation: of a network; "scikit-learn" for a floor, "scores" for another tool.
         specification: which network it is.
         scores: the file of another tool's scores.
+        vectors: what the vectors of k-mers are learnt from that the network starts with; None for its own start.
     """
 
     name: str
     implementation: str
     specification: Specification | None = field(default=None, compare=False)
     scores: Path | None = field(default=None, compare=False)
+    vectors: Literal["train", "genome"] | None = None
 
     @property
     def is_floor(self) -> bool:
@@ -48,12 +50,37 @@ class Contestant:
         """Checksum of what it is made of, where that is a file of the user's."""
         if self.scores is not None:
             return checksum_file(self.scores)
-        return None if self.specification is None else self.specification.as_json()["source_checksum"]
+        if self.specification is None:
+            return None
+        embedding = dict(self.specification.options).get("embedding")
+        return checksum_file(embedding) if embedding else self.specification.as_json()["source_checksum"]
 
-    def build(self, length: int, n_tasks: int) -> Network:
-        """The network with fresh weights from torch's random state."""
+    def with_config(self, config: ModelConfig) -> Contestant:
+        """The same network in the same implementation, with the options of another configuration."""
+        specification = replace(Specification.of(config), implementation=self.implementation)
+        return replace(self, name=specification.label, specification=specification)
+
+    def from_vectors(self, source: Literal["train", "genome"]) -> Contestant:
+        """The same network, started from vectors of k-mers that are learnt before the runs."""
         assert self.specification is not None, "a network"
-        return self.specification.build(length=length, n_tasks=n_tasks)
+        options = ",".join([option for option in self.name.partition("[")[2].rstrip("]").split(",") if option])
+        name = f"{self.specification.name}[{options + ',' if options else ''}embedding={source}]"
+        return replace(self, name=name, vectors=source)
+
+    def build(self, length: int, n_tasks: int, vectors: Path | None = None) -> Network:
+        """The network with fresh weights from torch's random state, or with these vectors of k-mers."""
+        assert self.specification is not None, "a network"
+        specification = self.specification
+        if vectors is not None:
+            specification = replace(specification, options=(*specification.options, ("embedding", str(vectors))))
+        return specification.build(length=length, n_tasks=n_tasks)
+
+    @property
+    def trained_specification(self) -> Specification:
+        """What is needed beside the weights, which hold whatever vectors the network has started from."""
+        assert self.specification is not None, "a network"
+        options = tuple(pair for pair in self.specification.options if pair[0] != "embedding")
+        return self.specification if self.specification.is_user else replace(self.specification, options=options)
 
     @property
     def place(self) -> tuple[Any, ...]:
@@ -64,7 +91,14 @@ class Contestant:
         if self.implementation == SCORES_IMPLEMENTATION:
             return 3, 0, self.name, ""
         if base in models.names():
-            return 1, models.names().index(base), self.name, self.implementation != "torch", self.implementation
+            # Without the bracket, so that more options come after fewer.
+            return (
+                1,
+                models.names().index(base),
+                self.name.rstrip("]"),
+                self.implementation != "torch",
+                self.implementation,
+            )
         return 2, 0, self.name, self.implementation
 
 

@@ -141,6 +141,8 @@ class Dataset:
         train = self.rows("train")
         if most_train is None or len(train) <= most_train:
             return self
+        if self.fold_of is not None and most_train == self.most_train:
+            return self
         if self.fold_of is not None:
             # Each fold trains on other rows, so none of them goes.
             note = (

@@ -130,9 +130,8 @@ def _execute_network(
         for row in outcome.rows:
             row |= dict.fromkeys(("cpu_user_seconds", "cpu_system_seconds", "gpu_energy_joules"))
     train_labels = data.labels[data.rows("train")]
-    assert run.contestant.specification is not None, "a network"
     SavedModel(
-        specification=run.contestant.specification,
+        specification=run.contestant.trained_specification,
         length=data.windows.length,
         tasks=data.tasks,
         stranded=data.stranded,
@@ -235,9 +234,10 @@ def _outcome(
     test_rows = data.rows("test")
     group = data.group[test_rows]
     valid_labels, test_labels = (data.labels[data.rows(part)] for part in ("valid", "test"))
-    write_npz(folder / "scores.npz", row=test_rows, labels=test_labels, probabilities=test_probabilities)
+    write_npz(folder / "scores.npz", row=test_rows, labels=test_labels, probabilities=test_probabilities, group=group)
     phases = meter.rows()
     spent = {name: sum(phase[name] for phase in phases) for name in ("cpu_user_seconds", "cpu_system_seconds")}
+    narrow = metrics.narrow_sites(test_labels)
     rows = []
     for column, task in enumerate(data.tasks):
         truth, scores = test_labels[:, column], test_probabilities[:, column]
@@ -249,6 +249,9 @@ def _outcome(
         for metric in ("auroc", "auprc"):
             low, high = metrics.bootstrap_interval(truth, scores, group, metric=metric, draws=run.draws)
             row |= {f"{metric}_low": low, f"{metric}_high": high}
+        if narrow.any():
+            row["n_narrow"] = int((truth[narrow] >= 0).sum())
+            row["auroc_narrow"] = metrics.auroc(truth[narrow], scores[narrow])
         rows.append(row | on_tiles.get(task, {}))
     identity = {
         "run_id": run.id,

@@ -27,6 +27,7 @@ from dnafast.bench.lineup import (
     check_scores,
     check_sizes,
     check_that_networks_take_part,
+    check_users_networks,
     recipe_of,
     resources_of,
     runs_of,
@@ -37,6 +38,7 @@ from dnafast.bench.options import BenchOptions
 from dnafast.bench.plan import entry, estimates, planned_limit, print_estimates
 from dnafast.bench.runs import PHASE_COLUMNS, RUN_COLUMNS, Outcome, Resources, Row, Run
 from dnafast.bench.schedule import carry_out
+from dnafast.bench.vectors import learn_vectors, vectors_path
 from dnafast.records import RECORD_NAME, write_csv, write_json
 from dnafast.report import terminal_table, write_report
 from dnafast.report.columns import STATES
@@ -80,6 +82,7 @@ class Experiment:
         for dataset in prepared:
             console.print(_describe(dataset), soft_wrap=True)
             check_scores(who, dataset)
+        check_users_networks(who, prepared[0])
 
         def runs_on(limited: Sequence[Dataset], torch_threads: dict[str, int]) -> tuple[Run, ...]:
             found = runs_of(options, recipe, resources, who, limited)
@@ -154,6 +157,9 @@ class Experiment:
                 soft_wrap=True,
             )
         missing = self._not_done_earlier(outcomes)
+        missing = [replace(run, vectors=vectors_path(out, run)) for run in missing]
+        for path in learn_vectors(out, missing, self.options.threads):
+            self.console.print(f"Vectors of k-mers from {self.options.pretrain}: {path}", soft_wrap=True)
         self._write_tables(outcomes)
         with self._progress() as progress:
             done = len(self.runs) - len(missing)

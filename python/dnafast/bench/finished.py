@@ -16,6 +16,8 @@ RUN_FILES = ("scores.npz", "history.csv", "weights.safetensors", "model.json", "
 """What a run leaves beside its record; floors leave the scores alone."""
 CHECKPOINT_STEM = "checkpoint-"
 """How the file begins that holds the state of a run under way."""
+VECTORS = "vectors"
+"""The folder of vectors of k-mers beside that of the runs."""
 TUNING_NAME = "tuning.json"
 """What the search for a learning rate leaves in its folder beside those of the runs."""
 

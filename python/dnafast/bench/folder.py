@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dnafast
-from dnafast.bench.finished import RUN_FILES, TUNING_NAME, remove_checkpoints, sound_record, sound_records
+from dnafast.bench.finished import RUN_FILES, TUNING_NAME, VECTORS, remove_checkpoints, sound_record, sound_records
 from dnafast.bench.options import BenchOptions
 from dnafast.records import (
     RECORD_NAME,
@@ -250,6 +250,9 @@ def remove_earlier(out: Path) -> None:
         remove_checkpoints(folder)
         _remove_if_empty(folder)
     _remove_if_empty(runs)
+    for path in (out / VECTORS).glob("*-fold*.txt"):
+        path.unlink()
+    _remove_if_empty(out / VECTORS)
     for name in _FILES:
         (out / name).unlink(missing_ok=True)
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
-from dnafast import recipes, threads
+from dnafast import contract, models, recipes, threads
 from dnafast.bench.contestants import Contestant
 from dnafast.bench.dataset import Dataset
 from dnafast.bench.given_scores import read_scores
 from dnafast.bench.options import BenchOptions
 from dnafast.bench.runs import Resources, Run, Tuning
 from dnafast.bench.tuning import rates
+from dnafast.bench.vectors import with_vectors
 
 
 def recipe_of(options: BenchOptions) -> recipes.Recipe:
@@ -41,10 +42,10 @@ def runs_of(
     tuning = Tuning(rates(options.tune), recipe.tuned_share) if _tunes(options) else None
     found = []
     for dataset in prepared:
-        for one in who:
+        for one in with_vectors(options, _matched(options, who, dataset)):
             config = recipe.train
             if options.recipe == "published" and one.specification is not None:
-                config = recipes.published(one.specification.name, config)
+                config = recipes.published(one.specification.name, config, len(dataset.tasks))
             # Floors are fitted to convergence and scores are what they are: neither has a seed to vary.
             seeds = options.resolved_seeds if one.is_network else options.resolved_seeds[:1]
             # The whole training part comes first, for the tables.
@@ -58,8 +59,42 @@ def runs_of(
     return found
 
 
+def _matched(options: BenchOptions, who: Sequence[Contestant], dataset: Dataset) -> list[Contestant]:
+    """The contestants with widths at which the networks meet, where `--match` asks for that."""
+    # A network in two implementations is one.
+    networks = {one.name: one.specification for one in who if one.specification is not None}
+    if options.match is None or not networks:
+        return list(who)
+    length, n_tasks = dataset.windows.length, len(dataset.tasks)
+    try:
+        configs = models.matched([one.config(length, n_tasks) for one in networks.values()], options.match)
+    except ValueError as error:
+        raise ValueError(f"--match {options.match}: {error}") from None
+    found = dict(zip(networks, configs, strict=True))
+    return [one.with_config(found[one.name]) if one.is_network else one for one in who]
+
+
 def _tunes(options: BenchOptions) -> bool:
     return bool(options.tune) and options.learning_rate is None and options.recipe == "equal"
+
+
+def check_users_networks(who: Sequence[Contestant], dataset: Dataset) -> None:
+    """Try on networks that are not dnafast's own what every network promises, before anything is compared.
+
+    Raises:
+        ValueError: a promise is broken; with the first of them, and the command that shows all.
+    """
+    length, n_tasks = dataset.windows.length, len(dataset.tasks)
+    for one in who:
+        if one.specification is None or not one.specification.is_user:
+            continue
+        findings = contract.check(one.specification.build, length=length, n_tasks=n_tasks)
+        broken = [finding for finding in findings if finding.state == "broken"]
+        if broken:
+            raise ValueError(
+                f"{one.name} breaks {len(broken)} of {len(findings)} promises, the first of them {broken[0].promise} "
+                f"({broken[0].sentence}): 'dnafast check' shows all"
+            )
 
 
 def check_scores(who: Sequence[Contestant], dataset: Dataset) -> None:
@@ -71,9 +106,14 @@ def check_scores(who: Sequence[Contestant], dataset: Dataset) -> None:
 
 
 def check_sizes(options: BenchOptions, prepared: Sequence[Dataset]) -> None:
-    """Refuse sizes of the training part that are all of it or more."""
+    """Refuse a batch that is more than the training part, and sizes of that part that are all of it or more."""
     for dataset in prepared:
         there = min(len(dataset.at(fold).rows("train")) for fold in range(dataset.folds))
+        if options.batch_size is not None and options.batch_size > there:
+            raise ValueError(
+                f"--batch-size {options.batch_size} is more than the {there:,} windows that the training part of "
+                f"{dataset.name} has"
+            )
         for size in options.train_sizes:
             if size >= there:
                 raise ValueError(

@@ -86,10 +86,11 @@ class BenchOptions:
     classes, or on simulated promoters; follows gradients back; plants motifs. About an hour on two quiet processors;
     as many runs at a time as --threads, each in one. Stopped and started again, it goes on."""
     models: Annotated[tuple[str, ...], _unset("all", "NAME[[OPTION=VALUE,...]][:IMPLEMENTATION] ...")] = ()
-    """What to compare. Networks: rnn, lstm, gru, birnn, bilstm, bigru, deepbind, kmer_cnn, multiscale_cnn, deepsea,
-    basset, danq, promoter_lstm, swap. Floors: gc_logistic, kmer_logistic, onehot_logistic. deepbind means both of its
-    implementations; deepbind:torch and deepbind:native choose one. Options of a network stand in brackets:
-    'promoter_lstm[use_cnn=false,pooling_strategy=last]'. A network of your own is FILE.py:CLASS (see dnafast check)."""
+    """What to compare. Networks: rnn, lstm, gru, birnn, bilstm, bigru, kmer_rnn, deepbind, kmer_cnn, multiscale_cnn,
+    deepsea, basset, danq, promoter_lstm, swap. Floors: gc_logistic, kmer_logistic, onehot_logistic. deepbind means both
+    of its implementations; deepbind:torch and deepbind:native choose one. Options of a network stand in brackets:
+    'promoter_lstm[use_cnn=false,pooling_strategy=last]', 'kmer_cnn[embedding=vectors.txt]' (see dnafast pretrain). A
+    network of your own is FILE.py:CLASS (see dnafast check)."""
     scores: Annotated[tuple[str, ...], _unset("none", "NAME=FILE ...")] = ()
     """Predictions of other tools for the same test part: a table with contig, start, end (or sequence) and score."""
     seeds: Annotated[tuple[int, ...], _unset("1", "N ...")] = (1,)
@@ -101,6 +102,12 @@ class BenchOptions:
     tune: Annotated[int, tyro.conf.arg(metavar="N")] = 3
     """Learning rates that are tried for every network, a short run each, judged on the validation part: 0.0003, 0.001
     and 0.003 with 3; 0 takes that of --learning-rate, or the recipe's."""
+    pretrain: Annotated[Literal["train", "genome"] | None, _unset("random starts alone", "train|genome")] = None
+    """Learn vectors of k-mers without labels (skip-gram, as dna2vec), from the training windows or from the genome of
+    --fasta, and compare each network over k-mers that starts from them with the one that starts at random."""
+    match: Annotated[Literal["params", "flops"] | None, _unset("widths as they are", "params|flops")] = None
+    """Rescale the widths of all networks so that they meet at as many parameters, or operations a sequence: the median
+    of those they have."""
     train_sizes: Annotated[tuple[int, ...], _unset("none", "N ...")] = ()
     """Sizes of the training part to compare at besides all of it: how much data each network needs."""
     batch_size: Annotated[int | None, _unset("64; simulated data: 48; --only data: 256", "N")] = None
@@ -191,6 +198,8 @@ def check(options: BenchOptions) -> None:
         )
     if len(set(options.train_sizes)) < len(options.train_sizes) or min(options.train_sizes, default=2) < 2:
         raise ValueError(f"--train-sizes {' '.join(map(str, options.train_sizes))} must be distinct and 2 or more")
+    if options.pretrain == "genome" and not options.fasta:
+        raise ValueError("--pretrain genome needs a genome: add --fasta GENOME.fa, or learn from the training windows")
     for name in ("learning_rate", "tune", "batch_size"):
         if options.recipe == "published" and getattr(options, name) != DEFAULTS[name]:
             raise ValueError(f"--{name.replace('_', '-')} has no effect with --recipe published: leave it out")
@@ -253,8 +262,8 @@ def _check_numbers(options: BenchOptions) -> None:
 _LARGEST_RATIO = 1000
 _OF_PEAKS = ("test_on", "pool", "length", "sample", "ratio", "exclude", "contigs", "outside", "columns", "max_n")
 _OF_NETWORKS = (
-    *("scores", "recipe", "tune", "train_sizes", "processes", "pool", "test", "valid", "folds", "test_on"),
-    *("strand", "models", "seeds", "epochs", "learning_rate", "max_minutes", "max_train", "plan", "device"),
+    *("scores", "recipe", "tune", "pretrain", "match", "train_sizes", "processes", "pool", "test", "valid", "folds"),
+    *("test_on", "strand", "models", "seeds", "epochs", "learning_rate", "max_minutes", "max_train", "plan", "device"),
 )
 # Options that would do nothing, by the kind of data.
 _IDLE = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -28,7 +29,7 @@ RUN_COLUMNS = (
     *("dataset", "run_id", "auroc_low", "auroc_high", "auprc_low", "auprc_high"),
     *("mean_rss_bytes", "rss_rise_bytes", "train_size", "tune_seconds"),
     *("genome_n", "genome_prevalence", "genome_auroc", "genome_auprc"),
-    *("genome_recall_at_fdr_10", "genome_recall_at_fdr_50"),
+    *("genome_recall_at_fdr_10", "genome_recall_at_fdr_50", "n_narrow", "auroc_narrow"),
 )
 PHASE_COLUMNS = ("run_id", "dataset", "model", "implementation", "seed", "fold", *measure.PHASE_COLUMNS)
 Row = dict[str, Any]
@@ -77,6 +78,8 @@ class Run:
     """None: the learning rate of `train` is taken."""
     recipe: Literal["equal", "published"] = "equal"
     """Whether all networks are trained alike, or each as its paper says."""
+    vectors: Path | None = None
+    """File of the vectors of k-mers that the network starts from."""
 
     @functools.cached_property
     def data(self) -> Dataset:
@@ -102,7 +105,7 @@ class Run:
     def build(self) -> Network:
         """The network with the fresh weights of this run's seed."""
         torch.manual_seed(self.seed)
-        return self.contestant.build(self.dataset.windows.length, len(self.dataset.tasks))
+        return self.contestant.build(self.dataset.windows.length, len(self.dataset.tasks), self.vectors)
 
     def loader(self, part: str, encoding: Any, *, strand: str = "never", shuffle: bool = False) -> Loader:
         """Batches of one part; `strand` as `reverse_complement` of the loader."""
@@ -145,6 +148,7 @@ class Run:
             "model": self.contestant.name,
             "implementation": self.contestant.implementation,
             "source": self.contestant.source,
+            "vectors": self.contestant.vectors,
             "seed": self.seed,
             "fold": self.fold,
             "train_size": self.size,

@@ -90,42 +90,62 @@ def _side_by_side(
     runs: Sequence[Run], out: Path, checksums: Mapping[str, str], processes: int
 ) -> Iterator[tuple[Run, Outcome]]:
     """Several processes, begun anew rather than forked: torch's threads do not survive a fork."""
-    waiting: dict[str, list[Run]] = {}
-    for run in runs:
-        if _wants_search(run):
-            waiting.setdefault(tuning_id(run), []).append(run)
-    searching: dict[Future[Tuned | Exception], str] = {}
-    running: dict[Future[Outcome], Run] = {}
+    waiting = list(runs)
+    tuned: dict[str, Tuned | Exception | None] = {}
+    under_way: dict[Future[Any], Run | str] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=threads.set_spin_policy) as pool:
-        begun: set[str] = set()
-        for run in runs:
-            checksum = checksums[run.dataset.name]
-            if not _wants_search(run):
-                running[pool.submit(_perform, run, checksum, out, None)] = run
-            elif (name := tuning_id(run)) not in begun:
-                begun.add(name)
-                searching[pool.submit(_search, run, checksum, out)] = name
         try:
-            while searching or running:
-                under_way: list[Future[Any]] = [*searching, *running]
-                for one in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    if one in searching:
-                        found = _result(one)
-                        for run in waiting[searching.pop(one)]:
-                            try:
-                                running[pool.submit(_perform, run, checksums[run.dataset.name], out, found)] = run
-                            except BrokenProcessPool as error:
-                                yield run, failed(run, _killed(error))
+            while waiting or under_way:
+                while len(under_way) < processes and (following := _following(waiting, tuned)) is not None:
+                    run, found = following
+                    checksum = checksums[run.dataset.name]
+                    if isinstance(found, _Missing):
+                        tuned[tuning_id(run)] = None
+                        under_way[_submitted(pool, _search, run, checksum, out)] = tuning_id(run)
                     else:
-                        run = running.pop(one)
-                        outcome = _result(one)
-                        yield run, failed(run, outcome) if isinstance(outcome, Exception) else outcome
+                        waiting.remove(run)
+                        under_way[_submitted(pool, _perform, run, checksum, out, found)] = run
+                for one in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    what, result = under_way.pop(one), _result(one)
+                    if isinstance(what, str):
+                        tuned[what] = result
+                    else:
+                        yield what, failed(what, result) if isinstance(result, Exception) else result
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
+
+
+class _Missing:
+    """A learning rate that nobody has looked for yet."""
+
+
+def _following(
+    waiting: Sequence[Run], tuned: Mapping[str, Tuned | Exception | None]
+) -> tuple[Run, Tuned | Exception | _Missing | None] | None:
+    """The first run that can begin, with its learning rate, or whose search can; None where all wait for searches."""
+    for run in waiting:
+        if not _wants_search(run):
+            return run, None
+        name = tuning_id(run)
+        if name not in tuned:
+            return run, _Missing()
+        if (found := tuned[name]) is not None:
+            return run, found
+    return None
+
+
+def _submitted(pool: ProcessPoolExecutor, what: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """What a pool will give, or has given where none of its processes is left."""
+    try:
+        return pool.submit(what, *arguments)
+    except BrokenProcessPool as error:
+        broken: Future[Any] = Future()
+        broken.set_exception(error)
+        return broken
 
 
 def _result(future: Future[Any]) -> Any:

@@ -118,4 +118,6 @@ def _try(
 def _asked(run: Run, checksum: str) -> dict[str, Any]:
     """What decides the outcome of a search."""
     shared = {**run.shared_config(), "train": run.train, "source": run.contestant.source}
-    return {**shared, "fold": run.fold, "data": checksum, "network": run.contestant.name}
+    shared["vectors"] = run.contestant.vectors
+    names = {"model": run.contestant.name, "implementation": run.contestant.implementation}
+    return {**shared, **names, "fold": run.fold, "data": checksum}

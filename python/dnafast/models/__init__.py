@@ -17,6 +17,7 @@ from dnafast.models.danq import DanQ, DanQConfig
 from dnafast.models.deepbind import DeepBind, DeepBindConfig
 from dnafast.models.deepsea import DeepSEA, DeepSEAConfig
 from dnafast.models.kmer_cnn import KmerCNN, KmerCNNConfig
+from dnafast.models.kmer_rnn import KmerRNN, KmerRNNConfig
 from dnafast.models.layers import Network
 from dnafast.models.multiscale_cnn import MultiscaleCNN, MultiscaleCNNConfig
 from dnafast.models.promoter_lstm import PromoterLSTM, PromoterLSTMConfig
@@ -30,6 +31,7 @@ from dnafast.models.recurrent import (
     RNNConfig,
 )
 from dnafast.models.swap import Swap, SwapConfig
+from dnafast.models.user import UserConfig
 
 # A new network is one file and one line here.
 MODELS: dict[str, tuple[type[ModelConfig], type[Network]]] = {
@@ -39,6 +41,7 @@ MODELS: dict[str, tuple[type[ModelConfig], type[Network]]] = {
     "birnn": (BiRNNConfig, Recurrent),
     "bilstm": (BiLSTMConfig, Recurrent),
     "bigru": (BiGRUConfig, Recurrent),
+    "kmer_rnn": (KmerRNNConfig, KmerRNN),
     "deepbind": (DeepBindConfig, DeepBind),
     "kmer_cnn": (KmerCNNConfig, KmerCNN),
     "multiscale_cnn": (MultiscaleCNNConfig, MultiscaleCNN),
@@ -57,7 +60,11 @@ __all__ = [
     "Specification",
     "build",
     "config_class",
+    "count_parameters",
     "implementations",
+    "matched",
+    "module_class",
+    "name_of",
     "names",
     "parse",
 ]
@@ -84,6 +91,16 @@ def config_class(name: str) -> type[ModelConfig]:
         ValueError: no network has that name.
     """
     return _entry(name)[0]
+
+
+def name_of(config: ModelConfig) -> str:
+    """The name of the network that a configuration describes; "path/my.py:Net" for one of a user's file."""
+    return config.name if isinstance(config, UserConfig) else _row(config)[0]
+
+
+def module_class(config: ModelConfig) -> type[Network]:
+    """The module that a configuration of the zoo describes."""
+    return _row(config)[1]
 
 
 def build(name: str, *, length: int, n_tasks: int = 1, implementation: str = "torch", **options: Any) -> Network:
@@ -116,5 +133,10 @@ def _entry(name: str) -> tuple[type[ModelConfig], type[Network]]:
     return MODELS[name]
 
 
-# Last: a specification asks for the networks above.
+def _row(config: ModelConfig) -> tuple[str, type[Network]]:
+    return next((name, module) for name, (kind, module) in MODELS.items() if kind is type(config))
+
+
+# Last: these ask for the networks above.
+from dnafast.models.matching import count_parameters, matched  # noqa: E402
 from dnafast.models.specification import Specification, parse  # noqa: E402

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -29,6 +31,8 @@ class BassetConfig(ModelConfig):
         hidden: widths of the two fully connected layers.
         dropout: after each fully connected layer.
     """
+
+    widths: ClassVar[Mapping[str, int]] = {"filters": 1, "hidden": 1}
 
     filters: tuple[int, int, int] = (300, 200, 200)
     hidden: tuple[int, int] = (1000, 1000)
@@ -60,8 +64,8 @@ class Basset(Network):
     """Three convolutions -> two fully connected layers -> head.
 
     After D. R. Kelley, J. Snoek, J. L. Rinn, "Basset: learning the regulatory code of the accessible genome with deep
-    convolutional neural networks", Genome Research 26 (2016): 600 bases, 164 tasks, no padding. Trains with at least
-    two sequences a batch, as batch norm has nothing to compare one with.
+    convolutional neural networks", Genome Research 26 (2016): 600 bases, 164 tasks, no padding. Torch starts layers as
+    the published Lua did. Trains with at least two sequences a batch, as batch norm has nothing to compare one with.
     """
 
     def __init__(self, config: BassetConfig) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import numbers
+import os
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from dnafast.encoding import BaseCodes, Encoding, OneHot
 
@@ -23,18 +25,21 @@ class ModelConfig(ABC):
     """Length, tasks and options of one network.
 
     The annotation of a field is its rule: ``int`` is a whole number of at least 1, ``float`` a dropout probability in
-    [0, 1), ``Literal`` one of its words; tuples hold several of these. Lists are taken as tuples.
+    [0, 1), ``str`` any text, ``Literal`` one of its words; tuples hold several of these. Lists are taken as tuples,
+    paths as texts.
 
     Attributes:
         length: bases per sequence.
         n_tasks: number of logits per sequence.
         implementation: "torch", or another of ``implementations``: same ``state_dict``, same numbers.
+        widths: fields that say how many channels or features a layer has, with the number that each is a multiple of.
 
     Raises:
         ValueError: a field breaks its rule.
     """
 
     implementations: ClassVar[tuple[str, ...]] = ("torch",)
+    widths: ClassVar[Mapping[str, int]] = {}
 
     length: int
     n_tasks: int = 1
@@ -64,6 +69,11 @@ class ModelConfig(ABC):
         """Bases per sequence that the layers see."""
         return max(self.length, self.minimum_length)
 
+    @property
+    def strand_blind(self) -> bool:
+        """Whether a sequence and its reverse complement always get the same logits; no network of the zoo does that."""
+        return False
+
     @abstractmethod
     def flops(self) -> int | None:
         """Floating-point operations of one sequence's forward pass, a multiply-add being two.
@@ -72,6 +82,23 @@ class ModelConfig(ABC):
         a property of the architecture, whichever implementation computes it. None, of a user's network alone, where
         nobody can tell.
         """
+
+    def scaled(self, factor: float) -> Self:
+        """The same network with all its widths times a factor, rounded, each at least the number it is a multiple of.
+
+        Raises:
+            ValueError: the factor is not above 0 and finite.
+        """
+        if not 0 < factor < math.inf:
+            raise ValueError(f"factor={factor!r} must be above 0 and finite")
+
+        def rescaled(width: Any, multiple: int) -> Any:
+            if isinstance(width, tuple):
+                return tuple(rescaled(one, multiple) for one in width)
+            return max(1, round(width * factor / multiple)) * multiple
+
+        changed = {name: rescaled(getattr(self, name), multiple) for name, multiple in self.widths.items()}
+        return dataclasses.replace(self, **changed)
 
     @classmethod
     def options(cls) -> tuple[str, ...]:
@@ -104,6 +131,11 @@ def _checked(name: str, value: Any, rule: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
             raise ValueError(f"{name}={value!r} must be a probability of at least 0 and below 1")
         return float(value)
+    if rule is str:
+        text = os.fspath(value) if isinstance(value, os.PathLike) else value
+        if not isinstance(text, str) or not text:
+            raise ValueError(f"{name}={value!r} must be a text")
+        return text
     if typing.get_origin(rule) is Literal:
         return _checked_choice(name, value, typing.get_args(rule))
     return _checked_tuple(name, value, typing.get_args(rule))

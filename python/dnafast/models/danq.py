@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +25,7 @@ from dnafast.models.layers import (
 KERNEL = 26
 POOL = 13
 STAGES = ((KERNEL, POOL),)
+KERNEL_BOUND = 0.05  # of the convolution's start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,8 @@ class DanQConfig(ModelConfig):
         fc_hidden: width of the fully connected layer.
         dropout: after the pooling and after the LSTM.
     """
+
+    widths: ClassVar[Mapping[str, int]] = {"filters": 1, "hidden": 1, "fc_hidden": 1}
 
     filters: int = 320
     hidden: int = 320
@@ -65,16 +70,18 @@ class DanQ(Network):
 
     After D. Quang, X. Xie, "DanQ: a hybrid convolutional and recurrent deep neural network for quantifying the
     function of DNA sequences", Nucleic Acids Research 44 (2016): 1,000 bases, 919 tasks. The LSTM runs along the
-    sequence and all of its steps are flattened. It starts as the published Keras layer does; torch's LSTM has two
-    biases per gate, hence 2,560 more parameters.
+    sequence and all of its steps are flattened. It starts as the published script does by the defaults of its Keras:
+    kernels uniform within 0.05, fully connected layers and LSTM Glorot uniform, the recurrence orthogonal, biases 0 and
+    1 at the forget gates. Torch's LSTM has two biases per gate, hence 2,560 more parameters.
     """
 
     def __init__(self, config: DanQConfig) -> None:
         super().__init__(config)
         self.positions = config.positions
         # Shapes at 1,000 bases in the comments.
+        convolution = nn.Conv1d(4, config.filters, KERNEL)
         self.features = nn.Sequential(
-            nn.Conv1d(4, config.filters, KERNEL),  # (N, 320, 975)
+            convolution,  # (N, 320, 975)
             nn.ReLU(),
             nn.MaxPool1d(POOL),  # (N, 320, 75)
             nn.Dropout(config.dropout[0]),
@@ -84,6 +91,12 @@ class DanQ(Network):
         self.dropout = nn.Dropout(config.dropout[1])
         self.hidden = nn.Linear(2 * config.hidden * config.positions, config.fc_hidden)  # 48,000 -> 925
         self.head = nn.Linear(config.fc_hidden, config.n_tasks)
+        nn.init.uniform_(convolution.weight, -KERNEL_BOUND, KERNEL_BOUND)
+        for dense in (self.hidden, self.head):
+            nn.init.xavier_uniform_(dense.weight)
+        for layer in (convolution, self.hidden, self.head):
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """One-hot (N, 4, L) or base codes uint8 (N, L) -> logits (N, T)."""

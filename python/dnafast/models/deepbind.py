@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -27,6 +28,8 @@ class DeepBindConfig(ModelConfig):
     """
 
     implementations: ClassVar[tuple[str, ...]] = ("torch", "native")
+
+    widths: ClassVar[Mapping[str, int]] = {"filters": 1, "hidden": 1}
 
     filters: int = 128
     kernel_size: int = 24
@@ -90,7 +93,8 @@ class DeepBind(Network):
     After B. Alipanahi, A. Delong, M. T. Weirauch, B. J. Frey, "Predicting the sequence specificities of DNA- and
     RNA-binding proteins by deep learning", Nature Biotechnology 33 (2015): detectors of 24 bases (published: 16 of
     them and one protein; here 128, as whole regulatory regions hold many), max or max and mean pooling, one hidden
-    layer of 32, dropout from {0, 0.25, 0.5}. Detectors stay inside the sequence, the published ones overhang it.
+    layer of 32, dropout from {0, 0.25, 0.5}. Detectors stay inside the sequence, the published ones overhang it; the
+    published start was searched anew for each protein, this one is torch's.
     """
 
     def __init__(self, config: DeepBindConfig) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +34,8 @@ class DeepSEAConfig(ModelConfig):
         dropout: after each of the three convolutions.
     """
 
+    widths: ClassVar[Mapping[str, int]] = {"filters": 1, "hidden": 1}
+
     filters: tuple[int, int, int] = (320, 480, 960)
     hidden: int = 925
     dropout: tuple[float, float, float] = (0.2, 0.2, 0.5)
@@ -60,7 +64,8 @@ class DeepSEA(Network):
     """Three convolutions -> fully connected -> head.
 
     After J. Zhou, O. G. Troyanskaya, "Predicting effects of noncoding variants with deep learning-based sequence
-    model", Nature Methods 12 (2015): 1,000 bases, 919 tasks, kernels of 8, ReLU, pooling by 4.
+    model", Nature Methods 12 (2015): 1,000 bases, 919 tasks, kernels of 8, ReLU, pooling by 4. Torch starts layers as
+    the published Lua did: uniform within one over the square root of what a unit reads.
     """
 
     def __init__(self, config: DeepSEAConfig) -> None:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from dnafast.encoding import BaseCodes, Encoding, Kmers
-from dnafast.models.config import ModelConfig
+from dnafast.models.kmer_embedding import KmerConfig, kmer_embedding
 from dnafast.models.layers import Network, SamePadConv1d, convolution_flops, kmer_input, linear_flops
-
-LONGEST_WORD = 8  # 65,537 rows; beyond, most words of a data set of this kind occur once
-
-# Standard deviation of the random start. Torch's 1 is so far above what a step changes that words keep their random
-# vectors and the network learns sequences by heart: on E. coli promoters test AUROC .77, from .05 it was .86.
-EMBEDDING_SPREAD = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class KmerCNNConfig(ModelConfig):
+class KmerCNNConfig(KmerConfig):
     """Options of the k-mer CNN.
 
     Attributes:
-        k: bases per word.
-        embedding_dim: numbers per word.
+        k, embedding_dim, embedding: see `KmerConfig`.
         filters: channels of every convolution.
         kernel_size: words that a convolution sees.
         blocks: convolutions, each with batch norm and ReLU.
@@ -33,24 +27,14 @@ class KmerCNNConfig(ModelConfig):
         dropout: before the fully connected layer.
     """
 
-    k: int = 6
-    embedding_dim: int = 32
+    widths: ClassVar[Mapping[str, int]] = {"embedding_dim": 1, "filters": 1, "hidden": 1}
+
     filters: int = 64
     kernel_size: int = 7
     blocks: int = 2
     pool: int = 4
     hidden: int = 64
     dropout: float = 0.3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.k > LONGEST_WORD:
-            raise ValueError(f"k={self.k} must be at most {LONGEST_WORD}")
-
-    @property
-    def encoding(self) -> Encoding:
-        """K-mer ids int64 (N, L - k + 1); base codes, which the network pads, where a sequence holds no word."""
-        return Kmers(self.k) if self.length >= self.k else BaseCodes()
 
     @property
     def minimum_length(self) -> int:
@@ -76,10 +60,7 @@ class KmerCNN(Network):
     def __init__(self, config: KmerCNNConfig) -> None:
         super().__init__(config)
         self.k = config.k
-        unknown_word = 4**config.k
-        self.embedding = nn.Embedding(unknown_word + 1, config.embedding_dim, padding_idx=unknown_word)
-        with torch.no_grad():
-            self.embedding.weight.mul_(EMBEDDING_SPREAD)
+        self.embedding = kmer_embedding(config)
         blocks: list[nn.Module] = []
         inputs = config.embedding_dim
         for block in range(config.blocks):

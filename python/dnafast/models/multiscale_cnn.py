@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +25,8 @@ class MultiscaleCNNConfig(ModelConfig):
         hidden: width of the fully connected layer.
         dropout: before the fully connected layer.
     """
+
+    widths: ClassVar[Mapping[str, int]] = {"filters": 1, "hidden": 1}
 
     kernel_sizes: tuple[int, ...] = (3, 7, 11, 19)
     filters: int = 32
@@ -70,7 +74,11 @@ class MultiscaleBlock(nn.Module):
 
 
 class MultiscaleCNN(Network):
-    """Blocks of parallel convolutions -> global max -> fully connected -> head."""
+    """Blocks of parallel convolutions -> global max -> fully connected -> head.
+
+    Parallel kernels after C. Szegedy et al., "Going deeper with convolutions" (2015), as wide as motifs are; no
+    published network for DNA has these sizes.
+    """
 
     def __init__(self, config: MultiscaleCNNConfig) -> None:
         super().__init__(config)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -47,6 +47,8 @@ class PromoterLSTMConfig(ModelConfig):
         start: of the recurrent layers: "keras" is that of all networks here (orthogonal recurrence, a forget gate that
             remembers, inputs scaled to what they read), "torch" leaves torch's (all uniform within 1 / √hidden_dim).
     """
+
+    widths: ClassVar[Mapping[str, int]] = {"hidden_dim": 1, "fc_hidden_dims": 1}
 
     hidden_dim: int = 64
     num_layers: int = 2

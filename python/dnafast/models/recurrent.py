@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,6 +39,8 @@ class RecurrentConfig(ModelConfig):
 
     cell: ClassVar[str]
     directions: ClassVar[int] = 1
+
+    widths: ClassVar[Mapping[str, int]] = {"hidden": 1}
 
     hidden: int = 64
     layers: int = 1
@@ -91,7 +94,13 @@ class BiGRUConfig(GRUConfig):
 
 
 class Recurrent(Network):
-    """One-hot sequence -> recurrent layers -> pooling over positions -> linear head."""
+    """One-hot sequence -> recurrent layers -> pooling over positions -> linear head.
+
+    Cells: J. L. Elman, "Finding structure in time" (1990); S. Hochreiter, J. Schmidhuber, "Long short-term memory"
+    (1997), with the forget gate of F. A. Gers et al. (2000); K. Cho et al., "Learning phrase representations using RNN
+    encoder-decoder" (2014). Both directions: M. Schuster, K. K. Paliwal, "Bidirectional recurrent neural networks"
+    (1997).
+    """
 
     def __init__(self, config: RecurrentConfig) -> None:
         super().__init__(config)

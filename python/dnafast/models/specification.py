@@ -22,8 +22,8 @@ from typing import Any, Literal, Self
 
 from dnafast import models
 from dnafast.models.config import suggestion
-from dnafast.models.user import load_class
-from dnafast.records import plain
+from dnafast.models.user import UserConfig, load_class
+from dnafast.records import checksum_file, plain
 
 _TEXT = re.compile(r"(?P<name>[^\[\]]+?)(?:\[(?P<options>[^\[\]]*)\])?(?::(?P<implementation>[^\[\]:/\\]+))?")
 _FORMS = "NAME, NAME[key=value,...], NAME[...]:IMPLEMENTATION or FILE.py:CLASS[key=value,...]"
@@ -86,6 +86,21 @@ class Specification:
         options = ",".join(f"{option}={_text(value)}" for option, value in self.options)
         return f"{name}[{options}]" if options else name
 
+    @classmethod
+    def of(cls, config: models.ModelConfig) -> Self:
+        """The specification of a configuration, such as one that was matched to others."""
+        given = config.given if isinstance(config, UserConfig) else None
+        options = {option: getattr(config, option) for option in config.options()} if given is None else given
+        return cls(models.name_of(config), tuple(options.items()), config.implementation)
+
+    def config(self, length: int, n_tasks: int = 1) -> models.ModelConfig:
+        """The configuration of the network that :meth:`build` would make; of a user's class it is built for that."""
+        if self.is_user:
+            return self.build(length, n_tasks).config
+        return models.config_class(self.name)(
+            length=length, n_tasks=n_tasks, implementation=self.implementation or "torch", **dict(self.options)
+        )
+
     def build(self, length: int, n_tasks: int = 1) -> models.Network:
         """The network with fresh weights from torch's random state; its ``config`` says what it eats.
 
@@ -98,23 +113,26 @@ class Specification:
         """
         if self.is_user:
             return load_class(self.name).build(length, n_tasks, dict(self.options))
-        implementation = self.implementation or "torch"
-        return models.build(
-            self.name, length=length, n_tasks=n_tasks, implementation=implementation, **dict(self.options)
-        )
+        config = self.config(length, n_tasks)
+        return models.module_class(config).from_config(config)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values that decide which network it is; of a user's file its checksum (not of what it imports)."""
+        """Plain values that decide which network it is, with the checksum of a file that it is made of.
+
+        That is a user's file (not what it imports), or vectors of words learnt beforehand.
+        """
         return {
             "name": self.name,
             "options": {option: plain(value) for option, value in self.options},
             "implementation": self.implementation,
-            "source_checksum": load_class(self.name).checksum if self.is_user else None,
+            "source_checksum": self._source_checksum(),
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The specification that :meth:`as_json` was asked of.
+        """The specification that :meth:`as_json` was asked of, for a network whose weights are there.
+
+        Vectors of words that its table started from are not asked for again: the weights hold what became of them.
 
         Raises:
             ValueError: it is none, or the user's file has changed since.
@@ -122,11 +140,19 @@ class Specification:
         missing = {"name", "options", "implementation", "source_checksum"} - values.keys()
         if missing:
             raise ValueError(f"the specification of a model lacks {', '.join(sorted(missing))}")
-        options = tuple((option, _tuples(value)) for option, value in values["options"].items())
-        found = cls(values["name"], options, values["implementation"])
-        if found.as_json()["source_checksum"] != values["source_checksum"]:
+        options = {option: _tuples(value) for option, value in values["options"].items()}
+        if not _names_file(values["name"]):
+            options.pop("embedding", None)
+        found = cls(values["name"], tuple(options.items()), values["implementation"])
+        if found.is_user and found.as_json()["source_checksum"] != values["source_checksum"]:
             raise ValueError(f"{found.name.rpartition(':')[0]} has changed since this model was saved")
         return found
+
+    def _source_checksum(self) -> str | None:
+        if self.is_user:
+            return load_class(self.name).checksum
+        embedding = dict(self.options).get("embedding")
+        return None if embedding is None else checksum_file(embedding)
 
 
 def parse(text: str) -> Specification:
@@ -224,15 +250,16 @@ def _value(word: str, rule: Any) -> Any:
         return {"true": True, "false": False}.get(word.lower(), word)
     if rule in (int, float):
         return _number(word, rule)
-    if rule is tuple or typing.get_origin(rule) in (tuple, list):
+    kind = typing.get_origin(rule) or rule
+    if kind in (tuple, list):
         items = typing.get_args(rule)
-        several = not items or items[-1] is Ellipsis or typing.get_origin(rule) is list
+        several = not items or items[-1] is Ellipsis or kind is list
         parts = [] if word == "none" else word.split("x")
         each = [items[0] if items else None] * len(parts) if several else [*items, *[None] * len(parts)]
         return tuple(_value(part, rule) for part, rule in zip(parts, each, strict=False))
-    if typing.get_origin(rule) is Literal:
+    if kind is Literal:
         return next((choice for choice in typing.get_args(rule) if str(choice) == word), word)
-    if typing.get_origin(rule) in (typing.Union, types.UnionType):
+    if kind in (typing.Union, types.UnionType):
         inner = [one for one in typing.get_args(rule) if one is not type(None)]
         if word == "none" and len(inner) < len(typing.get_args(rule)):
             return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,8 @@ class SwapConfig(ModelConfig):
         hidden: width of the fully connected layer.
         dropout: after the stem, within the core between or inside its layers, and before the fully connected layer.
     """
+
+    widths: ClassVar[Mapping[str, int]] = {"width": ATTENTION_HEADS, "hidden": 1}
 
     stem: Literal["conv", "none"] = "conv"
     core: Core = "lstm"

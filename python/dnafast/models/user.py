@@ -2,7 +2,7 @@
 
 # my.py
 class Net(torch.nn.Module):
-    encoding = dnafast.OneHot("NCL", "float32")     # may be left out, as may minimum_length and flops()
+    encoding = dnafast.OneHot("NCL", "float32")     # may be left out, as may the others of UserConfig
 
     def __init__(self, length: int, n_tasks: int, width: int = 32) -> None: ...
     def forward(self, x): ...                       # what `encoding` makes -> logits (N, n_tasks)
@@ -89,7 +89,7 @@ class UserClass(NamedTuple):
             raise ValueError(
                 f"{told(error, self.path)}, while {self.kind.__name__}(length={length}, n_tasks={n_tasks}) was built"
             ) from error
-        return UserNetwork(UserConfig(network, self, length, n_tasks))
+        return UserNetwork(UserConfig(network, self, length, n_tasks, options))
 
 
 def load_class(name: str) -> UserClass:
@@ -173,18 +173,22 @@ def _line_of(kind: type) -> int:
 class UserConfig(ModelConfig):
     """What a user's network says of itself, under the names that the networks of the zoo have.
 
-    Attributes ``encoding``, ``minimum_length`` and ``flops()`` of the network or its class are taken; without them it
-    eats one-hot float32 (N, 4, L) of any length, and its operations are counted by torch.
+    Attributes ``encoding``, ``minimum_length``, ``strand_blind`` and ``flops()`` of the network or its class are taken;
+    without them it eats one-hot float32 (N, 4, L) of any length, tells strands apart, and its operations are counted by
+    torch.
 
     Raises:
         ValueError: one of them is nothing that dnafast can use.
     """
 
-    def __init__(self, network: nn.Module, source: UserClass, length: int, n_tasks: int) -> None:
+    def __init__(self, network: nn.Module, source: UserClass, length: int, n_tasks: int, given: dict[str, Any]) -> None:
         super().__init__(length=length, n_tasks=n_tasks)
-        self._network = network
+        self.network = network
+        self.given = given
+        self.name = f"{source.path}:{source.kind.__name__}"
         self._encoding = getattr(network, "encoding", OneHot("NCL", "float32"))
         self._minimum_length = getattr(network, "minimum_length", 1)
+        self._strand_blind = getattr(network, "strand_blind", False)
         where = f"{source.path}, line {_line_of(source.kind)}: {source.kind.__name__}"
         if not isinstance(self._encoding, Encoding):
             raise ValueError(
@@ -193,8 +197,14 @@ class UserConfig(ModelConfig):
         minimum = self._minimum_length
         if isinstance(minimum, bool) or not isinstance(minimum, int) or minimum < 1:
             raise ValueError(f"{where}.minimum_length={minimum!r} must be a whole number of at least 1")
+        if not isinstance(self._strand_blind, bool):
+            raise ValueError(f"{where}.strand_blind={self._strand_blind!r} must be True or False")
         if isinstance(self._encoding, Kmers) and self._encoding.stride > 1 and minimum > length:
             raise ValueError(f"{where}.minimum_length={minimum} needs padding, which words at a stride do not have")
+
+    # Two networks of one length are not the same.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     @property
     def encoding(self) -> Encoding:
@@ -206,16 +216,21 @@ class UserConfig(ModelConfig):
         """Shortest sequence in bases that the network takes; shorter ones are padded with N on both sides to it."""
         return self._minimum_length
 
+    @property
+    def strand_blind(self) -> bool:
+        """Whether a sequence and its reverse complement always get the same logits."""
+        return self._strand_blind
+
     def flops(self) -> int | None:
         """Operations of one sequence's forward pass: as the network's ``flops()`` has it, else as torch counts them.
 
         None where torch's counter would leave something out: recurrent layers, fused attention, operators that are not
         torch's own.
         """
-        own = getattr(self._network, "flops", None)
+        own = getattr(self.network, "flops", None)
         if own is not None:
             return int(own())
-        return _counted_flops(self._network, self.encoding, self.padded_length)
+        return _counted_flops(self.network, self.encoding, self.padded_length)
 
 
 class UserNetwork(Network):
@@ -223,7 +238,7 @@ class UserNetwork(Network):
 
     def __init__(self, config: UserConfig) -> None:
         super().__init__(config)
-        self.network = config._network
+        self.network = config.network
         missing = config.padded_length - config.length
         self.left, self.right = missing // 2, missing - missing // 2
         self.channels_last = isinstance(config.encoding, OneHot) and config.encoding.layout == "NLC"

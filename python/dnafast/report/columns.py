@@ -55,6 +55,31 @@ COST = (
            "Python, torch and the data included, which every run has alike (1 MB = 10⁶ bytes).", numbers.megabytes),
 )  # fmt: skip
 
+GENOME = (
+    Column("genome_auprc", "AUPRC", "genome", "Average precision over the tiles of the whole test part, at their "
+           "natural prevalence. Guessing reaches the prevalence."),
+    Column("genome_prevalence", "Prevalence", "genome", "Share of open tiles among those with a label."),
+    Column("genome_recall_at_fdr_10", "Recall at 10 % FDR", "genome", "Largest share of the open tiles that can be "
+           "called with at most 10 % of the calls wrong."),
+    Column("genome_recall_at_fdr_50", "Recall at 50 % FDR", "genome", "The same with at most half of the calls wrong."),
+    Column("genome_auroc", "AUROC", "genome", "Area under the ROC curve over the same tiles."),
+    Column("genome_n", "Tiles", "", "Tiles of the test part with a label for this task.", numbers.count),
+)  # fmt: skip
+
+MEANS = (
+    Column("auroc", "AUROC", "mean over tasks", "Mean over the tasks in which it is defined."),
+    Column("auprc", "AUPRC", "mean over tasks", "Mean over the tasks in which it is defined."),
+    Column("prevalence", "Prevalence", "mean over tasks", "Mean share of positives."),
+    Column(
+        "auroc_narrow",
+        "AUROC, narrow sites",
+        "mean over tasks",
+        "Among sites that are open in at least one and at "
+        "most a quarter of the tasks: those open in this task against those open in others. What tells cell types "
+        "apart, and not open from closed.",
+    ),
+)
+
 GPU = (
     Column("gpu_peak_bytes", "GPU memory", "MB", "Largest memory allocated on the GPU.", numbers.megabytes),
     Column("gpu_utilization", "GPU use", "", "Mean share of time in which the GPU was busy.", numbers.amount),
@@ -69,7 +94,10 @@ MORE = (
     Column("brier", "Brier", "", "Mean squared difference of probability and label; lower is better."),
     Column("threshold", "Threshold", "", "Probability above which a sequence is called positive: the highest MCC on "
            "the validation part."),
-    Column("learning_rate", "Learning rate", "", "Step size of the optimiser.", numbers.amount),
+    Column("learning_rate", "Learning rate", "", "Largest step size of the optimiser, found by short runs on the "
+           "validation part (--tune) or given.", numbers.amount),
+    Column("tune_seconds", "Search", "s", "Wall time of the short runs that found the learning rate, once for all "
+           "seeds.", numbers.amount),
     Column("best_epoch", "Best epoch", "", "The epoch whose weights were kept, chosen on the validation part.",
            numbers.amount),
     Column("epochs", "Epochs", "", "Epochs trained.", numbers.amount),
@@ -91,7 +119,8 @@ MORE = (
 
 TERMS = (
     ("Interval", "95 % bootstrap interval over blocks of the genome (groups of sequences). With several seeds it runs "
-     "from the lowest lower end to the highest upper end."),
+     "from the lowest lower end to the highest upper end; with several folds, whose test parts are independent, the "
+     "distances of their ends from their means are added as squares."),
     ("Floor", "Logistic regression on GC content, 6-mer counts or bases by position. A network that does not beat the "
      "best floor has found nothing that a linear model misses."),
     ("Overlaps the best floor", "The model's AUROC interval and that of the best floor share values: on this test part "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "recurrent": ("rnn", "birnn", "lstm", "bilstm", "gru", "bigru"),
+    "recurrent": ("rnn", "birnn", "lstm", "bilstm", "gru", "bigru", "kmer_rnn"),
     "convolutional": ("deepbind", "kmer_cnn", "multiscale_cnn", "deepsea", "basset"),
     "hybrid": ("danq", "promoter_lstm", "swap"),
     "other": (),
@@ -73,14 +75,28 @@ _RANK = {family: rank for rank, family in enumerate(FAMILIES)}
 
 
 def family_of(model: str) -> str:
-    """Return the family of a model; ``"other"`` for a name that the table does not hold."""
-    return next((family for family, models in FAMILIES.items() if model in models), "other")
+    """Return the family of a model, whatever its options; ``"other"`` for a name that the table does not hold."""
+    base, _, options = model.partition("[")
+    if base == "swap":
+        return _family_of_swap(dict(option.split("=", 1) for option in options.rstrip("]").split(",") if "=" in option))
+    return next((family for family, models in FAMILIES.items() if base in models), "other")
+
+
+def _family_of_swap(options: Mapping[str, str]) -> str:
+    """Return what the stem and the core of a swap make of it: with a recurrent core, the stem decides."""
+    # A name leaves out what is the default.
+    core = options.get("core", "lstm")
+    if core in ("none", "dilated"):
+        return "convolutional"
+    if core == "attention":
+        return "other"
+    return "recurrent" if options.get("stem", "conv") == "none" else "hybrid"
 
 
 def place_of(model: str) -> tuple[int, int, str]:
     """Return the sort key that keeps models in the order of the families: fixed, never by how good they are."""
-    rank, place = _PLACE.get(model, (_RANK["other"], 0))
-    return rank, place, model
+    _, place = _PLACE.get(model.partition("[")[0], (0, 0))
+    return _RANK[family_of(model)], place, model.rstrip("]")
 
 
 def colour(variable: str) -> str:

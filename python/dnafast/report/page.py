@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from dnafast.report import columns, cost_figures, quality_figures, tables, wording
+from dnafast.report import columns, cost_figures, differences, quality_figures, sizes, tables, wording
 from dnafast.report.families import PALETTE
 from dnafast.report.results import Dataset, Results, number
 
@@ -49,6 +49,8 @@ def render_page(results: Results) -> str:
         quality=columns.QUALITY,
         cost=cost,
         more=columns.MORE,
+        genome=columns.GENOME,
+        means=columns.MEANS,
         side=side,
         commands=wording.commands(results),
         data_threads=wording.data_threads(results),
@@ -57,7 +59,8 @@ def render_page(results: Results) -> str:
         options=list(wording.flattened(options)),
         terms=[
             *columns.TERMS,
-            *((with_unit(column), column.meaning) for column in (*columns.QUALITY, *cost, *columns.MORE)),
+            *((with_unit(column), column.meaning) for column in (*columns.QUALITY, *cost)),
+            *((with_unit(column), column.meaning) for column in (*columns.GENOME, *columns.MEANS[-1:], *columns.MORE)),
         ],
         version=versions.get("dnafast", "") if isinstance(versions, dict) else "",
     )
@@ -90,6 +93,8 @@ def _part(
                 dataset, task, (*columns.QUALITY, *cost), state_after=columns.QUALITY[-1].key
             ),
             "more": tables.results_table(dataset, task, columns.MORE),
+            "genome": tables.genome_table(dataset, task),
+            "differences": differences.table(differences.compare(results, dataset, task)) if task in pictured else [],
             "curves": drawn,
         })  # fmt: skip
     return {
@@ -103,6 +108,10 @@ def _part(
         "tasks": tasks,
         "left_out": len(tasks) - len(pictured) if len(tasks) > len(pictured) else 0,
         "tradeoff": cost_figures.cost_against_quality(dataset, f"t{place}"),
+        "means": tables.means_table(dataset),
+        "sizes": sizes.by_size(dataset, f"s{place}"),
+        "size_sentences": sizes.sentences(dataset),
+        "searches": tables.search_table(results, dataset),
         "learning": quality_figures.learning(results, dataset, f"l{place}"),
         "phases": cost_figures.phases(dataset, f"p{place}"),
         "phase_columns": phase_columns,

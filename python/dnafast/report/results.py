@@ -8,11 +8,12 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnafast.records import read_json_object
 from dnafast.report.families import family_of, place_of
 
 # Every other column of runs.csv is a number or empty.
@@ -55,8 +56,11 @@ class Run:
 
     @property
     def which(self) -> str:
-        """Seed and fold in words, empty where there is neither."""
-        return ", ".join(f"{word} {self.text(word)}" for word in ("seed", "fold") if self.text(word))
+        """Seed, fold and size of the training part in words, as far as there are some."""
+        words = [f"{word} {self.text(word)}" for word in ("seed", "fold") if self.text(word)]
+        if self.text("train_size"):
+            words.append(f"{self.text('train_size')} training windows")
+        return ", ".join(words)
 
     def to_json(self) -> dict[str, Any]:
         """Return the row with numbers as numbers and empty figures as null."""
@@ -133,13 +137,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One data set: what ``data.json`` tells of it, its models and its time by phase."""
+    """One data set: what ``data.json`` tells of it, its models and its time by phase.
+
+    ``entries`` hold the runs on the whole training part; ``sized`` those and the runs on fewer training windows.
+    """
 
     name: str
     about: Mapping[str, Any]
     tasks: tuple[str, ...]
     entries: tuple[Entry, ...]
     phases: tuple[Mapping[str, str], ...]
+    sized: tuple[Entry, ...] = ()
 
     @property
     def floors(self) -> tuple[Entry, ...]:
@@ -170,6 +178,12 @@ class Results:
         """Every row of ``runs.csv``."""
         return tuple(run for dataset in self.datasets for entry in dataset.entries for run in entry.runs)
 
+    @property
+    def searches(self) -> tuple[Mapping[str, Any], ...]:
+        """What the searches for learning rates have asked and found, as they wrote it down."""
+        found = (read_json_object(path) for path in sorted((self.folder / "runs").glob("*-tuning/tuning.json")))
+        return tuple(search for search in found if search is not None and search.keys() >= {"asked", "found"})
+
     def history(self, run: Run) -> dict[str, NDArray[np.float64]]:
         """Return a run's ``history.csv`` as columns (n_epochs,), NaN where empty; no column if there is no file."""
         path = self.folder / "runs" / run.text("run_id") / "history.csv"
@@ -191,16 +205,53 @@ class Results:
         labelled = labels[:, task_index] >= 0
         return labels[labelled, task_index], probabilities[labelled, task_index].astype(np.float64)
 
+    def test_scores(self, run: Run, task_index: int) -> Scored | None:
+        """Return what a run says of its test part on a task, unlabelled rows included; None if it was not all kept."""
+        path = self.folder / "runs" / run.text("run_id") / "scores.npz"
+        if not run.text("run_id") or not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as arrays:
+            if "group" not in arrays or task_index >= np.atleast_2d(arrays["labels"].T).shape[0]:
+                return None
+            labels, probabilities = (np.atleast_2d(arrays[name].T)[task_index] for name in ("labels", "probabilities"))
+            return Scored(labels, probabilities.astype(np.float64), arrays["group"])
+
+
+class Scored(NamedTuple):
+    """A run's scores of its test part on one task."""
+
+    labels: NDArray[np.int8]
+    probabilities: NDArray[np.float64]
+    groups: NDArray[np.int64]
+
 
 def estimate(runs: Sequence[Run], column: str) -> Estimate | None:
     """Return the mean of a column over runs with all values; None where no run has the figure.
 
-    The interval spans those of the runs (``<column>_low``, ``<column>_high``), from the lowest low to the highest
-    high: it covers the chance in the test part and the spread over seeds, and is wider than either.
+    The interval of a fold spans those of its runs (``<column>_low``, ``<column>_high``), from the lowest low to the
+    highest high: it covers the chance in the test part and the spread over seeds, and is wider than either. Folds are
+    tested on different windows, so that the chances in them are independent: the distances from the mean of each fold
+    to its ends add up as squares, and that of the mean over K folds is the root of the sum over K. What the folds'
+    training parts share is not in it.
     """
+    folds: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.number(column) is not None:
+            folds.setdefault(run.text("fold"), []).append(run)
+    found = [_of_one_fold(of_fold, column) for of_fold in folds.values()]
+    if len(found) <= 1:
+        return found[0] if found else None
+    mean = float(np.mean([one.mean for one in found]))
+    values = tuple(one.mean for one in found)
+    below = [one.mean - one.low for one in found if one.low is not None]
+    above = [one.high - one.mean for one in found if one.high is not None]
+    if len(below) < len(found) or len(above) < len(found):
+        return Estimate(mean, values)
+    return Estimate(mean, values, mean - math.hypot(*below) / len(found), mean + math.hypot(*above) / len(found))
+
+
+def _of_one_fold(runs: Sequence[Run], column: str) -> Estimate:
     values = [value for run in runs if (value := run.number(column)) is not None]
-    if not values:
-        return None
     lows = [value for run in runs if (value := run.number(f"{column}_low")) is not None]
     highs = [value for run in runs if (value := run.number(f"{column}_high")) is not None]
     bounds = (min(lows), max(highs)) if lows and highs else (None, None)
@@ -256,20 +307,26 @@ def _dataset(
     name: str, about: Mapping[str, Any], runs: Iterable[Run], phases: Iterable[Mapping[str, str]], *, alone: bool
 ) -> Dataset:
     own = [run for run in runs if alone or run.text("dataset") == name]
-    groups: dict[tuple[str, str], list[Run]] = {}
-    for run in own:
-        groups.setdefault((run.text("model"), run.text("implementation")), []).append(run)
-    entries = [Entry(model, implementation, tuple(rows)) for (model, implementation), rows in groups.items()]
-    # "torch" comes before "native", so that the plain version is read first.
-    entries.sort(key=lambda entry: (*place_of(entry.model), entry.implementation == "native", entry.implementation))
     tasks = dict.fromkeys([*map(str, about.get("tasks") or ()), *(run.text("task") for run in own)])
     return Dataset(
         name=name,
         about=about,
         tasks=tuple(task for task in tasks if task) or ("",),
-        entries=tuple(entries),
+        entries=_entries([run for run in own if not run.text("train_size")]),
+        sized=_entries(own) if any(run.text("train_size") for run in own) else (),
         phases=tuple(row for row in phases if alone or row.get("dataset", "") == name),
     )
+
+
+def _entries(runs: Iterable[Run]) -> tuple[Entry, ...]:
+    """Runs by model and implementation, in the order of the page."""
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.text("model"), run.text("implementation")), []).append(run)
+    entries = [Entry(model, implementation, tuple(rows)) for (model, implementation), rows in groups.items()]
+    # "torch" comes before "native", so that the plain version is read first.
+    entries.sort(key=lambda entry: (*place_of(entry.model), entry.implementation == "native", entry.implementation))
+    return tuple(entries)
 
 
 def _read_json(path: Path) -> Any:

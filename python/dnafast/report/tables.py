@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from dnafast.report import numbers
-from dnafast.report.columns import STATES, Column
+from dnafast.report.columns import GENOME, MEANS, STATES, Column
 from dnafast.report.cost_figures import side_by_side
-from dnafast.report.families import FAMILIES, TITLES
-from dnafast.report.results import Dataset, Entry, Estimate, best_floor, estimate, number
+from dnafast.report.families import FAMILIES, TITLES, place_of
+from dnafast.report.results import Dataset, Entry, Estimate, Results, best_floor, estimate, number
 
 NOT_MEASURED = "not measured"
 
@@ -63,6 +63,47 @@ def results_table(
         if rows:
             groups.append(Group(family, TITLES[family], tuple(rows)))
     return groups
+
+
+def genome_table(dataset: Dataset, task: str) -> list[Group]:
+    """Return the figures at natural prevalence; empty where nobody asked for them."""
+    if not any(run.number("genome_n") for entry in dataset.entries for run in entry.on(task)):
+        return []
+    return results_table(dataset, task, GENOME)
+
+
+def means_table(dataset: Dataset) -> list[Row]:
+    """Return the means over tasks, where there are several."""
+    if len(dataset.tasks) < 2:
+        return []
+    rows = []
+    for entry in dataset.entries:
+        cells = []
+        for column in MEANS:
+            figures = (estimate(entry.on(task), column.key) for task in dataset.tasks)
+            known = [figure.mean for figure in figures if figure is not None]
+            cells.append(Cell(column.write(float(np.mean(known)) if known else None)))
+        rows.append(Row(entry.label, cells=tuple(cells)))
+    return rows
+
+
+def search_table(results: Results, dataset: Dataset) -> dict[str, Any] | None:
+    """Return the rates that were tried for each network, and what the short runs gave; None where there were none."""
+    found = [search for search in results.searches if search["asked"]["dataset"] == dataset.name]
+    if not found:
+        return None
+    rates = sorted({rate for search in found for rate in search["found"]["losses"]}, key=float)
+    rows = []
+    for search in found:
+        losses, taken = search["found"]["losses"], search["found"]["learning_rate"]
+        cells = [Cell(numbers.quality(losses.get(rate)) if rate in losses else numbers.EMPTY) for rate in rates]
+        note = "" if search["found"]["told_from_chance"] else "none told from chance"
+        fold = f"fold {search['asked']['fold'] + 1}" if dataset.about.get("folds", 1) > 1 else ""
+        implementation = search["asked"]["implementation"]
+        notes = tuple(filter(None, (implementation if implementation != "torch" else "", fold, note)))
+        rows.append(Row(search["asked"]["model"], notes, cells=(*cells, Cell(f"{taken:g}"))))
+    rows.sort(key=lambda row: place_of(row.label))
+    return {"rates": rates, "rows": rows}
 
 
 def _row(entry: Entry, task: str, columns: Sequence[Column], floor: Estimate | None, state_after: str | None) -> Row:

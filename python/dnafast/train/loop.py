@@ -150,6 +150,7 @@ def train(
             "data": data_checksum,
             "batches": [len(train_loader), *(len(loader) for loader in valid_loaders)],
             "device": device.type,
+            "precision": run.precision,
             "versions": versions(),
         }
         run.checkpoint = CheckpointFile(Path(checkpoint), checkpoint_seconds, identity)

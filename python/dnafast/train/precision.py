@@ -10,9 +10,9 @@ from torch import nn
 from dnafast.train.config import TrainConfig
 
 # Operations of one training step's forward pass above which "auto" takes bfloat16. Measured on one core of an AMD EPYC
-# with AVX-512 BF16 (batches of 64, one thread, float32 over bfloat16 time of a whole step): DeepBind at 600 bases
-# (0.9e9 operations) 1.6, multi-scale CNN 1.8, Basset 1.6, DeepSEA 1.9, DanQ 1.4, LSTM 2.0, bidirectional LSTM at 81
-# bases (0.4e9) 1.3, PromoterLSTM there 1.4; but DeepBind at 81 bases (0.1e9) 0.75, for weights are cast in each step.
+# with AVX-512 BF16, as float32 over bfloat16 time of a whole step: in batches of 64, 1.1 to 2.3 for all 29 networks and
+# lengths (81, 200, 600 bases) above it, such as DeepBind at 600 bases (0.9e9 operations) 2.0, Basset 1.5, DanQ 1.4 and
+# LSTM 1.7; in batches of 16 and 4, 1.0 to 1.35; but DeepBind at 81 bases (0.1e9) 0.75, for weights are cast each step.
 _FEWEST_OPERATIONS_CPU = 3e8
 # Nobody has measured it on a GPU yet: high enough for the products, not the launches, to fill the time.
 _FEWEST_OPERATIONS_CUDA = 2e10
@@ -27,7 +27,7 @@ def resolve_precision(
 
     - the processor multiplies bfloat16 by itself (AVX-512 BF16 or AMX; a GPU of compute capability 8 or more);
     - on the CPU, the model holds no `torch.nn.RNN` or `torch.nn.GRU` (measured 0.8 to 1.0 of the speed; torch has fast
-      kernels for LSTM alone, which gained 1.3 to 2.0);
+      kernels for LSTM alone);
     - the model's layers are torch's: native operators compute in float32;
     - a step is work enough for the casts to pay: batch size times ``model.config.flops()``, for which the model must
       have a configuration.

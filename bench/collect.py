@@ -1,0 +1,111 @@
+"""Put the results of benches on real data into ``bench/results``: a table for each, and one page over all.
+
+    python bench/collect.py FOLDER [FOLDER ...]
+
+The folders are those of ``python -m dnafast.bench``; each becomes ``results/<folder's name>.csv`` with a row for each
+model and task (means over seeds and folds, with their intervals), and a section of ``results/README.md``.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from dnafast.records import write_csv, write_text
+from dnafast.report import numbers
+from dnafast.report.results import Dataset, Entry, Results, best_floor, cost, estimate, read_results
+from dnafast.report.tables import state
+from dnafast.report.wording import commands
+
+RESULTS = Path(__file__).parent / "results"
+_FIGURES = (
+    *("auroc", "auprc", "prevalence", "log_loss", "mcc"),
+    *("genome_auprc", "genome_prevalence", "genome_recall_at_fdr_50"),
+)
+_HEAD = """# Results on real data
+
+AUROC and AUPRC on the test part, means over seeds, with 95 % intervals from a bootstrap over stretches of the genome or
+groups of related sequences (over several seeds, from the lowest lower to the highest upper end). "Above" means that the
+interval lies wholly above that of the best floor, which is the best of three logistic regressions. Made by
+`python bench/collect.py`; every figure is in the tables beside this page.
+"""
+_TABLE = ("| model | AUROC | AUPRC | against the best floor | training |", "|:--|:--|:--|:--|:--|")
+
+
+def main(folders: Sequence[str]) -> int:
+    """Write the tables and the page."""
+    if not folders:
+        print(__doc__, file=sys.stderr)
+        return 2
+    sections = []
+    for folder in map(Path, folders):
+        results = read_results(folder)
+        rows = [row for dataset in results.datasets for row in _rows(dataset)]
+        write_csv(RESULTS / f"{folder.name}.csv", rows)
+        sections += list(_section(folder.name, results))
+    write_text(RESULTS / "README.md", _HEAD + "\n".join(sections) + "\n")
+    return 0
+
+
+def _rows(dataset: Dataset) -> Iterator[dict[str, Any]]:
+    for task in dataset.tasks:
+        for entry in dataset.entries:
+            runs = entry.on(task)
+            if not runs:
+                continue
+            row: dict[str, Any] = {
+                "dataset": dataset.name,
+                "task": task,
+                "model": entry.model,
+                "implementation": entry.implementation,
+                "n_runs": len(runs),
+                "n_train": runs[0].number("n_train"),
+                "n_test": runs[0].number("n_test"),
+                "training_state": state(entry, task),
+                "learning_rate": runs[0].number("learning_rate"),
+            }
+            for name in _FIGURES:
+                found = estimate(runs, name)
+                row[name] = None if found is None else found.mean
+                if name in ("auroc", "auprc"):
+                    row[f"{name}_low"] = None if found is None else found.low
+                    row[f"{name}_high"] = None if found is None else found.high
+            yield row | {"train_seconds": cost(entry, "train_seconds"), "n_parameters": runs[0].number("n_parameters")}
+
+
+def _section(name: str, results: Results) -> Iterator[str]:
+    for dataset in results.datasets:
+        yield from ("", f"## {dataset.name}", "")
+        # Where the files lay on the machine says nothing.
+        yield from (f"    {re.sub('[^ =]*/', '', command)}" for command in commands(results))
+        yield from ("", f"{dataset.about.get('split', '')}. Table: [{name}.csv]({name}.csv).")
+        for task in dataset.tasks:
+            floor = best_floor(dataset, task)
+            yield from (
+                "",
+                f"**{task}**",
+                "",
+                "| model | AUROC | AUPRC | against the best floor | training |",
+                "|:--|:--|:--|:--|:--|",
+            )
+            for entry in dataset.entries:
+                yield _line(entry, task, None if floor is None else floor.high, None if floor is None else floor.mean)
+
+
+def _line(entry: Entry, task: str, floor_high: float | None, floor: float | None) -> str:
+    found, precision = estimate(entry.on(task), "auroc"), estimate(entry.on(task), "auprc")
+    if found is None or precision is None:
+        return f"| {entry.label} | – | – | – | failed |"
+    against = ""
+    if entry.family != "floor" and floor is not None and floor_high is not None:
+        above = found.low is not None and found.low > floor_high
+        against = f"{found.mean - floor:+.3f}{', above' if above else ''}"
+    figures = (f"{one.mean:.3f} [{numbers.interval(one.low, one.high)}]" for one in (found, precision))
+    return f"| {entry.label} | {' | '.join(figures)} | {against} | {state(entry, task)} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""Vectors of k-mers learnt before the runs that start from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dnafast.bench.contestants import Contestant
+from dnafast.bench.finished import VECTORS
+from dnafast.bench.options import BenchOptions
+from dnafast.bench.runs import Run
+from dnafast.models.kmer_embedding import KmerConfig
+from dnafast.pretrain import skip_gram
+
+
+def with_vectors(options: BenchOptions, who: Sequence[Contestant]) -> list[Contestant]:
+    """The contestants, and beside each network over k-mers with a random start one that starts from vectors.
+
+    Raises:
+        ValueError: there is no such network.
+    """
+    if options.pretrain is None:
+        return list(who)
+    pairs = [(one, one.from_vectors(options.pretrain) if _starts_at_random(one) else None) for one in who]
+    if all(added is None for _, added in pairs):
+        raise ValueError(
+            f"--pretrain {options.pretrain} has no effect: none of the networks reads k-mers from a random start (name "
+            "kmer_cnn or kmer_rnn)"
+        )
+    return [one for pair in pairs for one in pair if one is not None]
+
+
+def vectors_path(out: Path, run: Run) -> Path | None:
+    """Where the vectors lie that a run starts from; seeds and sizes share them."""
+    if run.contestant.vectors is None:
+        return None
+    config = _config(run)
+    return out / VECTORS / f"{run.dataset.name}-fold{run.fold}-{config.k}-{config.embedding_dim}.txt"
+
+
+def learn_vectors(out: Path, runs: Sequence[Run], threads: int | None) -> list[Path]:
+    """Learn the vectors that these runs start from, the same whenever they are learnt, and write them."""
+    wanted = {path: run for run in runs if (path := vectors_path(out, run)) is not None}
+    for path, run in wanted.items():
+        config, data = _config(run), run.dataset.at(run.fold)
+        rows = data.rows("train")
+        whole = run.contestant.vectors == "genome"
+        skip_gram(
+            data.genome if whole or data.kind == "genome" else np.ascontiguousarray(data.codes(rows)),
+            config.k,
+            within=None if whole or data.kind == "sequences" else data.windows[rows],
+            dimensions=config.embedding_dim,
+            threads=threads,
+        ).save(path)
+    return list(wanted)
+
+
+def _starts_at_random(one: Contestant) -> bool:
+    if one.specification is None or one.specification.is_user:
+        return False
+    config = one.specification.config(100)
+    return isinstance(config, KmerConfig) and config.starts_at_random
+
+
+def _config(run: Run) -> KmerConfig:
+    assert run.contestant.specification is not None, "a network"
+    config = run.contestant.specification.config(run.dataset.windows.length, len(run.dataset.tasks))
+    assert isinstance(config, KmerConfig), "a network over k-mers"
+    return config
