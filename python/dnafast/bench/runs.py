@@ -201,8 +201,12 @@ class Outcome:
     phases: list[Row]
 
 
-def failed(run: Run, error: Exception) -> Outcome:
+def told(error: Exception) -> str:
+    """What went wrong, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def failed(run: Run, message: str) -> Outcome:
     """The rows of a run that broke off."""
-    message = " ".join(f"{type(error).__name__}: {error}".split())
     rows = [{**run.base_row(), "task": task, "status": "failed", "error": message} for task in run.dataset.tasks]
     return Outcome(rows, [])
