@@ -1,5 +1,6 @@
 """What a comparison can be made of: folds, sizes, tuned rates, users' networks, scores of other tools, processes."""
 
+import contextlib
 import csv
 import json
 import os
@@ -315,7 +316,9 @@ def test_figures_at_natural_prevalence_are_those_of_all_tiles(tmp_path):
     assert not (matched / "tiles.bed.gz").exists()
 
 
-def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, monkeypatch):
+@pytest.fixture
+def breaking_off(monkeypatch):
+    """A context in which training is stopped after an evaluation, with its state written."""
     from dnafast.bench import execution
 
     def broken_off(*arguments, progress, **keywords):
@@ -326,27 +329,28 @@ def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, monkeypat
 
         return training(*arguments, progress=stop, checkpoint_seconds=0, **keywords)
 
+    @contextlib.contextmanager
+    def context():
+        with monkeypatch.context() as patch:
+            patch.setattr(execution, "train", broken_off)
+            yield
+
     training = execution.train
-    data = [
-        "--table",
-        str(table),
-        "--tune",
-        "0",
-        "--epochs",
-        "3",
-        "--models",
-        "gru[hidden=8,dropout=0.2]",
-        "--batch-size",
-        "50",
-    ]
+    return context
+
+
+STOPPED = ["--tune", "0", "--epochs", "3", "--models", "gru[hidden=8,dropout=0.2]", "--batch-size", "50"]
+
+
+def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, breaking_off):
+    data = ["--table", str(table), *STOPPED]
     unbroken, out = tmp_path / "unbroken", tmp_path / "out"
     assert main([*data, "--out", str(unbroken)]) == 0
-    monkeypatch.setattr(execution, "train", broken_off)
-    assert main([*data, "--out", str(out)]) == 130
+    with breaking_off():
+        assert main([*data, "--out", str(out)]) == 130
     (run,) = (out / "runs").iterdir()
     (state,) = run.iterdir()
     assert state.name.startswith("checkpoint-")
-    monkeypatch.setattr(execution, "train", training)
     assert main([*data, "--out", str(out)]) == 0
     assert not state.exists()
     for name in ("scores.npz", "weights.safetensors"):
@@ -354,6 +358,17 @@ def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, monkeypat
     (row,) = rows(out / "runs.csv")
     assert row["cpu_user_seconds"] == ""  # nobody has metered the steps before
     assert row["auroc"] == rows(unbroken / "runs.csv")[0]["auroc"]
+
+
+def test_a_bench_that_broke_off_begins_anew_on_other_data(table, tmp_path, breaking_off):
+    out = tmp_path / "out"
+    data = ["--table", str(table), *STOPPED, "--out", str(out)]
+    with breaking_off():
+        assert main([*data, "--max-train", "100"]) == 130
+    assert main([*data, "--max-train", "110"]) == 0
+    (row,) = rows(out / "runs.csv")
+    assert (row["status"], row["n_train"]) == ("finished", "110")
+    assert row["cpu_user_seconds"] != ""  # every step is of this start
 
 
 def test_the_state_of_other_settings_is_not_taken_up(table, tmp_path):
