@@ -360,6 +360,21 @@ def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, breaking_
     assert row["auroc"] == rows(unbroken / "runs.csv")[0]["auroc"]
 
 
+@pytest.mark.parametrize("folds", [(), ("--folds", "3")])
+def test_a_restart_trains_on_the_windows_that_fitted_into_the_time(folds, table, unsplit, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    data = ["--table", str(unsplit if folds else table), *STOPPED[:4], *folds, "--max-train", "64", "--out", str(out)]
+    with monkeypatch.context() as patch:
+        patch.setattr("dnafast.bench.plan.most_train", lambda *arguments: 50)
+        assert main([*data, "--models", "gc_logistic", "gru[hidden=8]"]) == 0
+    before = (out / "runs.csv").read_text()
+    assert {row["n_train"] for row in rows(out / "runs.csv")} == {"50"}
+    assert main([*data, "--models", "gc_logistic", "gru[hidden=8]"]) == 0
+    assert (out / "runs.csv").read_text() == before
+    (about,) = json.loads((out / "data.json").read_text())
+    assert sum(note.startswith("Trained on ") for note in about["notes"]) == 1
+
+
 def test_a_bench_that_broke_off_begins_anew_on_other_data(table, tmp_path, breaking_off):
     out = tmp_path / "out"
     data = ["--table", str(table), *STOPPED, "--out", str(out)]

@@ -96,7 +96,7 @@ class Experiment:
         earlier = earlier_decisions(options)
         if earlier is not None:
             limit, torch_threads = earlier["max_train"], dict(earlier["torch_threads"])
-        prepared = [dataset.limited(limit) for dataset in prepared]
+        whole, prepared = prepared, [dataset.limited(limit) for dataset in prepared]
         check_sizes(options, prepared)
         runs = runs_on(prepared, torch_threads)
         if recipe.timed_steps:
@@ -115,7 +115,8 @@ class Experiment:
             console.print(f"{len(runs)} runs; a quick bench is not timed beforehand.")
         if earlier is not None and (is_too_long or limit != asked_limit):
             console.print(_kept_limit(options, limit), soft_wrap=True)
-        prepared = [dataset.limited(limit) for dataset in prepared]
+        # Of the whole part, as a restart draws them that knows the limit beforehand.
+        prepared = [dataset.limited(limit) for dataset in whole]
         check_sizes(options, prepared)
         checksums = {dataset.name: dataset.checksum() for dataset in prepared}
         experiment = cls(
