@@ -273,6 +273,13 @@ def test_bad_scores(change, words, tmp_path, capsys):
         (["--processes", "1000"], "--processes 1000 must be at least 1 and at most"),
         (["--recipe", "published", "--learning-rate", "0.1"], "--learning-rate has no effect with --recipe published"),
         (["--learning-rate", "0.1", "--tune", "5"], "--tune 5 looks for the rate that --learning-rate 0.1 gives"),
+        (["--models", "gc_logistic", "--seeds", "3"], "--seeds 3 has no effect with floors alone (gc_logistic)"),
+        (["--models", "gc_logistic", "--match", "params"], "--match params has no effect with floors alone"),
+        (["--models", "gc_logistic", "--tune", "5"], "--tune 5 has no effect with floors alone"),
+        (
+            ["--models", "lstm", "gc_logistic", "--match", "flops"],
+            "--match flops has no effect with one network (lstm)",
+        ),
         (["--models", "lstm[hiden=3]"], "lstm has no option 'hiden', did you mean 'hidden'"),
         (["--models", "kmer_logistic[k=3]"], "kmer_logistic has no options"),
         (["--models", "lstm", "lstm[hidden=64]"], "--models names 'lstm[hidden=64]' twice"),
