@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dnafast.bench.main import main
+from dnafast.bench.runs import Resources
 from dnafast.metrics import auroc, recall_at_fdr
 
 
@@ -122,6 +124,42 @@ def test_a_rate_is_searched_once_for_all_seeds_and_found_again(table, tmp_path):
     assert main([*data, "--tune", "2", "--seeds", "3"]) == 0
     assert search.stat().st_mtime_ns == before
     assert len(rows(out / "runs.csv")) == 3
+
+
+def test_rates_that_diverge_are_named_and_their_time_counts(table, tmp_path, monkeypatch):
+    from dnafast.bench import tuning
+    from dnafast.train import DivergedError
+
+    def diverging(*arguments, **keywords):
+        raise DivergedError(3, "training loss")
+
+    monkeypatch.setattr(tuning, "train", diverging)
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--models", "deepbind[filters=16]:native", "--out", str(out)]
+    assert main([*data, "--tune", "2"]) == 0
+    (search,) = (out / "runs").glob("*-tuning/tuning.json")
+    found = json.loads(search.read_text())["found"]
+    assert found["losses"] == {"0.0003": None, "0.001": None}
+    assert (found["told_from_chance"], found["learning_rate"]) == (False, 1e-3)
+    assert found["seconds"] > 0
+
+
+def test_a_restart_takes_no_more_threads_than_it_may(table, tmp_path):
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--tune", "0", "--threads", "2", "--out", str(out)]
+    assert main([*data, "--models", "gru[hidden=8]"]) == 0
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(config | {"torch_threads": {"t/gru[hidden=8]/torch": 7}}))
+    assert main([*data, "--models", "gru[hidden=8]", "--seeds", "2"]) == 0
+    assert [row["threads"] for row in rows(out / "runs.csv")] == ["2", "2"]
+
+
+def test_a_run_takes_its_gpu_in_whatever_process_it_is(monkeypatch):
+    taken: list[int] = []
+    monkeypatch.setattr("torch.cuda.set_device", taken.append)
+    for device in ("cpu", "cuda", "cuda:1"):
+        Resources(device, 0, torch.get_num_threads()).take()
+    assert taken == [1]
 
 
 def test_networks_meet_at_one_number_of_parameters(table, tmp_path, capsys):

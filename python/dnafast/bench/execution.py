@@ -47,7 +47,7 @@ def execute(
         tuned: the learning rate that short runs have found; None where none was looked for.
         progress: called every few steps while a network is trained.
     """
-    torch.set_num_threads(run.resources.torch_threads)
+    run.resources.take()
     if run.contestant.is_floor:
         return _execute_floor(run, folder)
     if run.contestant.scores is not None:

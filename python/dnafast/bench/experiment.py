@@ -86,9 +86,9 @@ class Experiment:
 
         def runs_on(limited: Sequence[Dataset], torch_threads: dict[str, int]) -> tuple[Run, ...]:
             found = runs_of(options, recipe, resources, who, limited)
-            return tuple(
-                run.with_torch_threads(torch_threads.get(entry(run), resources.torch_threads)) for run in found
-            )
+            # An earlier start may have had more threads for a run: fewer processes at a time, for one.
+            most = resources.torch_threads
+            return tuple(run.with_torch_threads(min(most, torch_threads.get(entry(run), most))) for run in found)
 
         limit = asked_limit = options.max_train or (recipes.QUICK_TRAIN if options.quick else None)
         torch_threads: dict[str, int] = {}

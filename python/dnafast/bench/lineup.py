@@ -167,7 +167,5 @@ def resources_of(options: BenchOptions) -> Resources:
         there = torch.cuda.device_count()
         if int(number or 0) >= there:
             raise ValueError(f"--device {options.device!r}: torch sees {there} GPUs here; use --device cpu")
-        # Events and streams are those of the current device.
-        torch.cuda.set_device(int(number or 0))
     data_threads, torch_threads = threads.shares(max(1, threads.resolve_threads(options.threads) // options.processes))
     return Resources(device, data_threads, torch_threads)

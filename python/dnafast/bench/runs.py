@@ -48,6 +48,15 @@ class Resources:
         """Threads in all."""
         return self.data_threads + self.torch_threads
 
+    def take(self) -> None:
+        """Let torch use these in this process: so many threads, and the GPU as the current one.
+
+        Events and streams are those of the current device.
+        """
+        torch.set_num_threads(self.torch_threads)
+        if self.device.startswith("cuda:"):
+            torch.cuda.set_device(int(self.device.partition(":")[2]))
+
 
 @dataclass(frozen=True)
 class Tuning:
