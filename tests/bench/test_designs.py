@@ -1,5 +1,6 @@
 """What a comparison can be made of: folds, sizes, tuned rates, users' networks, scores of other tools, processes."""
 
+import contextlib
 import csv
 import json
 import os
@@ -7,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dnafast.bench.main import main
+from dnafast.bench.runs import Resources
 from dnafast.metrics import auroc, recall_at_fdr
 
 
@@ -95,11 +98,15 @@ def test_a_process_that_is_killed_is_a_row_and_the_bench_ends(table, tmp_path):
     # It is built here once to be looked at, so that only its run dies.
     text = (tmp_path / "killed.py").read_text().replace("os._exit(1)", "os.getpid() == %d or os._exit(1)")
     (tmp_path / "killed.py").write_text(text % os.getpid())
+    (tmp_path / "sound.py").write_text(NETWORK)
     out = tmp_path / "out"
     data = ["--table", str(table), "--quick", "--tune", "0", "--threads", "2", "--processes", "2", "--out", str(out)]
-    assert main([*data, "--models", "gc_logistic", f"{tmp_path}/killed.py:Net"]) == 1
-    broken = [row for row in rows(out / "runs.csv") if row["status"] == "failed"]
-    assert any("was killed, perhaps for lack of memory" in row["error"] for row in broken)
+    networks = [f"{tmp_path}/{name}.py:Net" for name in ("killed", "sound")]
+    assert main([*data, "--models", *networks, "--seeds", "2"]) == 1
+    found = {(row["model"], row["seed"]): row for row in rows(out / "runs.csv")}
+    # Two runs at a time: the killed ones are done when the others begin, in processes of their own.
+    assert [found["sound.py:Net", seed]["status"] for seed in "01"] == ["finished", "finished"]
+    assert all("was killed, perhaps for lack of memory" in found["killed.py:Net", seed]["error"] for seed in "01")
     assert (out / "report.html").exists()
 
 
@@ -117,6 +124,42 @@ def test_a_rate_is_searched_once_for_all_seeds_and_found_again(table, tmp_path):
     assert main([*data, "--tune", "2", "--seeds", "3"]) == 0
     assert search.stat().st_mtime_ns == before
     assert len(rows(out / "runs.csv")) == 3
+
+
+def test_rates_that_diverge_are_named_and_their_time_counts(table, tmp_path, monkeypatch):
+    from dnafast.bench import tuning
+    from dnafast.train import DivergedError
+
+    def diverging(*arguments, **keywords):
+        raise DivergedError(3, "training loss")
+
+    monkeypatch.setattr(tuning, "train", diverging)
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--models", "deepbind[filters=16]:native", "--out", str(out)]
+    assert main([*data, "--tune", "2"]) == 0
+    (search,) = (out / "runs").glob("*-tuning/tuning.json")
+    found = json.loads(search.read_text())["found"]
+    assert found["losses"] == {"0.0003": None, "0.001": None}
+    assert (found["told_from_chance"], found["learning_rate"]) == (False, 1e-3)
+    assert found["seconds"] > 0
+
+
+def test_a_restart_takes_no_more_threads_than_it_may(table, tmp_path):
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--tune", "0", "--threads", "2", "--out", str(out)]
+    assert main([*data, "--models", "gru[hidden=8]"]) == 0
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(config | {"torch_threads": {"t/gru[hidden=8]/torch": 7}}))
+    assert main([*data, "--models", "gru[hidden=8]", "--seeds", "2"]) == 0
+    assert [row["threads"] for row in rows(out / "runs.csv")] == ["2", "2"]
+
+
+def test_a_run_takes_its_gpu_in_whatever_process_it_is(monkeypatch):
+    taken: list[int] = []
+    monkeypatch.setattr("torch.cuda.set_device", taken.append)
+    for device in ("cpu", "cuda", "cuda:1"):
+        Resources(device, 0, torch.get_num_threads()).take()
+    assert taken == [1]
 
 
 def test_networks_meet_at_one_number_of_parameters(table, tmp_path, capsys):
@@ -268,6 +311,13 @@ def test_bad_scores(change, words, tmp_path, capsys):
         (["--processes", "1000"], "--processes 1000 must be at least 1 and at most"),
         (["--recipe", "published", "--learning-rate", "0.1"], "--learning-rate has no effect with --recipe published"),
         (["--learning-rate", "0.1", "--tune", "5"], "--tune 5 looks for the rate that --learning-rate 0.1 gives"),
+        (["--models", "gc_logistic", "--seeds", "3"], "--seeds 3 has no effect with floors alone (gc_logistic)"),
+        (["--models", "gc_logistic", "--match", "params"], "--match params has no effect with floors alone"),
+        (["--models", "gc_logistic", "--tune", "5"], "--tune 5 has no effect with floors alone"),
+        (
+            ["--models", "lstm", "gc_logistic", "--match", "flops"],
+            "--match flops has no effect with one network (lstm)",
+        ),
         (["--models", "lstm[hiden=3]"], "lstm has no option 'hiden', did you mean 'hidden'"),
         (["--models", "kmer_logistic[k=3]"], "kmer_logistic has no options"),
         (["--models", "lstm", "lstm[hidden=64]"], "--models names 'lstm[hidden=64]' twice"),
@@ -311,7 +361,9 @@ def test_figures_at_natural_prevalence_are_those_of_all_tiles(tmp_path):
     assert not (matched / "tiles.bed.gz").exists()
 
 
-def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, monkeypatch):
+@pytest.fixture
+def breaking_off(monkeypatch):
+    """A context in which training is stopped after an evaluation, with its state written."""
     from dnafast.bench import execution
 
     def broken_off(*arguments, progress, **keywords):
@@ -322,27 +374,28 @@ def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, monkeypat
 
         return training(*arguments, progress=stop, checkpoint_seconds=0, **keywords)
 
+    @contextlib.contextmanager
+    def context():
+        with monkeypatch.context() as patch:
+            patch.setattr(execution, "train", broken_off)
+            yield
+
     training = execution.train
-    data = [
-        "--table",
-        str(table),
-        "--tune",
-        "0",
-        "--epochs",
-        "3",
-        "--models",
-        "gru[hidden=8,dropout=0.2]",
-        "--batch-size",
-        "50",
-    ]
+    return context
+
+
+STOPPED = ["--tune", "0", "--epochs", "3", "--models", "gru[hidden=8,dropout=0.2]", "--batch-size", "50"]
+
+
+def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, breaking_off):
+    data = ["--table", str(table), *STOPPED]
     unbroken, out = tmp_path / "unbroken", tmp_path / "out"
     assert main([*data, "--out", str(unbroken)]) == 0
-    monkeypatch.setattr(execution, "train", broken_off)
-    assert main([*data, "--out", str(out)]) == 130
+    with breaking_off():
+        assert main([*data, "--out", str(out)]) == 130
     (run,) = (out / "runs").iterdir()
     (state,) = run.iterdir()
     assert state.name.startswith("checkpoint-")
-    monkeypatch.setattr(execution, "train", training)
     assert main([*data, "--out", str(out)]) == 0
     assert not state.exists()
     for name in ("scores.npz", "weights.safetensors"):
@@ -350,6 +403,32 @@ def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, monkeypat
     (row,) = rows(out / "runs.csv")
     assert row["cpu_user_seconds"] == ""  # nobody has metered the steps before
     assert row["auroc"] == rows(unbroken / "runs.csv")[0]["auroc"]
+
+
+@pytest.mark.parametrize("folds", [(), ("--folds", "3")])
+def test_a_restart_trains_on_the_windows_that_fitted_into_the_time(folds, table, unsplit, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    data = ["--table", str(unsplit if folds else table), *STOPPED[:4], *folds, "--max-train", "64", "--out", str(out)]
+    with monkeypatch.context() as patch:
+        patch.setattr("dnafast.bench.plan.most_train", lambda *arguments: 50)
+        assert main([*data, "--models", "gc_logistic", "gru[hidden=8]"]) == 0
+    before = (out / "runs.csv").read_text()
+    assert {row["n_train"] for row in rows(out / "runs.csv")} == {"50"}
+    assert main([*data, "--models", "gc_logistic", "gru[hidden=8]"]) == 0
+    assert (out / "runs.csv").read_text() == before
+    (about,) = json.loads((out / "data.json").read_text())
+    assert sum(note.startswith("Trained on ") for note in about["notes"]) == 1
+
+
+def test_a_bench_that_broke_off_begins_anew_on_other_data(table, tmp_path, breaking_off):
+    out = tmp_path / "out"
+    data = ["--table", str(table), *STOPPED, "--out", str(out)]
+    with breaking_off():
+        assert main([*data, "--max-train", "100"]) == 130
+    assert main([*data, "--max-train", "110"]) == 0
+    (row,) = rows(out / "runs.csv")
+    assert (row["status"], row["n_train"]) == ("finished", "110")
+    assert row["cpu_user_seconds"] != ""  # every step is of this start
 
 
 def test_the_state_of_other_settings_is_not_taken_up(table, tmp_path):

@@ -47,7 +47,7 @@ def execute(
         tuned: the learning rate that short runs have found; None where none was looked for.
         progress: called every few steps while a network is trained.
     """
-    torch.set_num_threads(run.resources.torch_threads)
+    run.resources.take()
     if run.contestant.is_floor:
         return _execute_floor(run, folder)
     if run.contestant.scores is not None:
@@ -82,7 +82,7 @@ def _execute_network(
             seed=run.seed,
             meter=meter,
             progress=progress,
-            checkpoint=_checkpoint(run, folder),
+            checkpoint=_checkpoint({**run.config(), "train": config, "data": data_checksum}, folder),
             data_checksum=data_checksum,
         )
         with meter.phase("evaluation"):
@@ -145,9 +145,9 @@ def _execute_network(
     return outcome
 
 
-def _checkpoint(run: Run, folder: Path) -> Path:
-    """Where the state of a run under way is kept; that of other settings is removed."""
-    path = folder / f"{CHECKPOINT_STEM}{checksum(json.dumps(plain(run.config()), sort_keys=True))[:8]}.pt"
+def _checkpoint(asked: Row, folder: Path) -> Path:
+    """Where the state of a run under way is kept; that of other settings, data or learning rates is removed."""
+    path = folder / f"{CHECKPOINT_STEM}{checksum(json.dumps(plain(asked), sort_keys=True))[:8]}.pt"
     for other in folder.glob(f"{CHECKPOINT_STEM}*"):
         if other != path:
             other.unlink()

@@ -86,9 +86,9 @@ class Experiment:
 
         def runs_on(limited: Sequence[Dataset], torch_threads: dict[str, int]) -> tuple[Run, ...]:
             found = runs_of(options, recipe, resources, who, limited)
-            return tuple(
-                run.with_torch_threads(torch_threads.get(entry(run), resources.torch_threads)) for run in found
-            )
+            # An earlier start may have had more threads for a run: fewer processes at a time, for one.
+            most = resources.torch_threads
+            return tuple(run.with_torch_threads(min(most, torch_threads.get(entry(run), most))) for run in found)
 
         limit = asked_limit = options.max_train or (recipes.QUICK_TRAIN if options.quick else None)
         torch_threads: dict[str, int] = {}
@@ -96,7 +96,7 @@ class Experiment:
         earlier = earlier_decisions(options)
         if earlier is not None:
             limit, torch_threads = earlier["max_train"], dict(earlier["torch_threads"])
-        prepared = [dataset.limited(limit) for dataset in prepared]
+        whole, prepared = prepared, [dataset.limited(limit) for dataset in prepared]
         check_sizes(options, prepared)
         runs = runs_on(prepared, torch_threads)
         if recipe.timed_steps:
@@ -115,7 +115,8 @@ class Experiment:
             console.print(f"{len(runs)} runs; a quick bench is not timed beforehand.")
         if earlier is not None and (is_too_long or limit != asked_limit):
             console.print(_kept_limit(options, limit), soft_wrap=True)
-        prepared = [dataset.limited(limit) for dataset in prepared]
+        # Of the whole part, as a restart draws them that knows the limit beforehand.
+        prepared = [dataset.limited(limit) for dataset in whole]
         check_sizes(options, prepared)
         checksums = {dataset.name: dataset.checksum() for dataset in prepared}
         experiment = cls(

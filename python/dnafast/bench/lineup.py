@@ -13,7 +13,7 @@ from dnafast import contract, models, recipes, threads
 from dnafast.bench.contestants import Contestant
 from dnafast.bench.dataset import Dataset
 from dnafast.bench.given_scores import read_scores
-from dnafast.bench.options import BenchOptions
+from dnafast.bench.options import DEFAULTS, BenchOptions
 from dnafast.bench.runs import Resources, Run, Tuning
 from dnafast.bench.tuning import rates
 from dnafast.bench.vectors import with_vectors
@@ -128,18 +128,27 @@ def check_sizes(options: BenchOptions, prepared: Sequence[Dataset]) -> None:
 
 
 def check_that_networks_take_part(options: BenchOptions, who: Sequence[Contestant]) -> None:
-    """Refuse options of training where nothing is trained by steps.
+    """Refuse options of networks where there is none, and of several where there is one.
 
     Raises:
         ValueError: names the option.
     """
-    if any(one.is_network for one in who):
+    networks = {one.name for one in who if one.is_network}
+    if len(networks) == 1 and options.match is not None:
+        raise ValueError(
+            f"--match {options.match} has no effect with one network ({networks.pop()}): leave it out, or name another"
+        )
+    if networks:
         return
-    for name in ("epochs", "batch_size", "learning_rate"):
-        if getattr(options, name) is not None:
+    for name in ("epochs", "batch_size", "learning_rate", "recipe", "tune", "match", "seeds"):
+        given = getattr(options, name)
+        if given != DEFAULTS[name]:
             floors = ", ".join(one.name for one in who)
-            flag = f"--{name.replace('_', '-')} {getattr(options, name)}"
-            raise ValueError(f"{flag} has no effect with floors alone ({floors}): leave it out, or name a network")
+            shown = " ".join(map(str, given)) if isinstance(given, tuple) else given
+            raise ValueError(
+                f"--{name.replace('_', '-')} {shown} has no effect with floors alone ({floors}): leave it out, or name "
+                "a network"
+            )
 
 
 def resources_of(options: BenchOptions) -> Resources:
@@ -158,12 +167,5 @@ def resources_of(options: BenchOptions) -> Resources:
         there = torch.cuda.device_count()
         if int(number or 0) >= there:
             raise ValueError(f"--device {options.device!r}: torch sees {there} GPUs here; use --device cpu")
-        # Events and streams are those of the current device.
-        torch.cuda.set_device(int(number or 0))
     data_threads, torch_threads = threads.shares(max(1, threads.resolve_threads(options.threads) // options.processes))
     return Resources(device, data_threads, torch_threads)
-
-
-def _entry(dataset: Dataset, contestant: Contestant) -> str:
-    """A contestant on a data set, as a key in config.json."""
-    return f"{dataset.name}/{contestant.name}/{contestant.implementation}"

@@ -94,7 +94,7 @@ def estimate(run: Run, timed_steps: int) -> Estimate:
 
 
 def _timed(run: Run, timed_steps: int) -> Estimate:
-    torch.set_num_threads(run.resources.torch_threads)
+    run.resources.take()
     device = run.resources.device
     model = run.build().to(device)
     optimizer = torch.optim.AdamW(model.parameters())

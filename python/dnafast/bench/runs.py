@@ -48,6 +48,15 @@ class Resources:
         """Threads in all."""
         return self.data_threads + self.torch_threads
 
+    def take(self) -> None:
+        """Let torch use these in this process: so many threads, and the GPU as the current one.
+
+        Events and streams are those of the current device.
+        """
+        torch.set_num_threads(self.torch_threads)
+        if self.device.startswith("cuda:"):
+            torch.cuda.set_device(int(self.device.partition(":")[2]))
+
 
 @dataclass(frozen=True)
 class Tuning:
@@ -201,8 +210,12 @@ class Outcome:
     phases: list[Row]
 
 
-def failed(run: Run, error: Exception) -> Outcome:
+def told(error: Exception) -> str:
+    """What went wrong, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def failed(run: Run, message: str) -> Outcome:
     """The rows of a run that broke off."""
-    message = " ".join(f"{type(error).__name__}: {error}".split())
     rows = [{**run.base_row(), "task": task, "status": "failed", "error": message} for task in run.dataset.tasks]
     return Outcome(rows, [])

@@ -61,6 +61,7 @@ class TrainOptions(bench_options.BenchOptions):
     scores: Fixed[tuple[str, ...]] = ()
     seeds: Fixed[tuple[int, ...]] = (1,)
     folds: Fixed[int | None] = None
+    pretrain: Fixed[Literal["train", "genome"] | None] = None
     match: Fixed[Literal["params", "flops"] | None] = None
     train_sizes: Fixed[tuple[int, ...]] = ()
     max_minutes: Fixed[float] = 60.0
