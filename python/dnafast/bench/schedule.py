@@ -108,7 +108,7 @@ def _in_one_pool(
     under_way: dict[Future[Any], Run | str] = {}
     is_broken = False
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=threads.set_spin_policy) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=threads.begin_process) as pool:
         try:
             while under_way or (waiting and not is_broken):
                 while not is_broken and len(under_way) < processes:

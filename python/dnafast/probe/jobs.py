@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -72,7 +70,7 @@ def carry_out(
         return
     # Begun anew rather than forked: torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin_process) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=threads.begin_process) as pool:
         running = {pool.submit(_done, job, folder): job for job in missing}
         try:
             for one in as_completed(running):
@@ -86,19 +84,6 @@ def carry_out(
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
-
-
-def _begin_process() -> None:
-    """Wait as this package does, and end with the process that began this one, however that ends."""
-    threads.set_spin_policy()
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "begun by a pool"
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 def _done(job: Job, folder: Path) -> dict[str, Any]:
