@@ -205,10 +205,10 @@ def _parts(results: ProbeResults) -> str:
         f"Of the parts, {words} earns most" if row["verdict"] == "higher" else "Which part earns most is undetermined"
     )
     wholes = (
-        ("everything blamed", _BLAMED),
+        ("all that was blamed", _BLAMED),
         ("every remedy", {"cell": "lstm", **_REMEDIED}),
-        ("the same with a vanilla RNN", {"cell": "rnn", **_REMEDIED}),
-        ("the same without recurrence", {"cell": "none", **_REMEDIED}),
+        ("every remedy but the gate", {"cell": "rnn", **_REMEDIED}),
+        ("every remedy but recurrence", {"cell": "none", **_REMEDIED}),
     )
     reached = [f"{mean:.3f} with {name}" for name, wanted in wholes if (mean := _auroc(results.factorial, wanted))]
     changes = ", ".join(f"{_difference(one)} with {name}" for name, one in found)
