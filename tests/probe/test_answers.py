@@ -117,6 +117,16 @@ def test_memory_is_judged_where_a_network_is_tested_further_away_than_it_was_tra
     assert f"{accuracy('rnn', 46, 46):.2f} and {accuracy('rnn', 46, 88):.2f} with the vanilla RNN" in sentence
 
 
+def test_memory_is_not_judged_from_one_distance():
+    found = results()
+    near = [row for row in found.pairs if row["distance"] == row["tested_distance"] == 46]
+    assert answers(ProbeResults(ABOUT, pairs=near))[2] == "Is memory overwritten? It was not measured."
+    trained_near = [row for row in found.pairs if row["distance"] == 46]
+    sentence = answers(ProbeResults(ABOUT, pairs=trained_near))[2]
+    assert "is not overwritten" in sentence
+    assert "trained at 88" not in sentence
+
+
 @pytest.mark.parametrize(
     ("gain", "words"),
     [(0.1, "The gate matters once"), (-0.1, "The gate does harm once"), (0.0, "is undetermined once")],

@@ -50,7 +50,7 @@ class Probe:
         check_folder(options)
         sizes = quick() if options.quick else full()
         folds = _folds(options, sizes)
-        jobs: tuple[Job, ...] = (*reach.runs(folds, sizes), *pairs.runs(sizes), *factorial.runs(folds, sizes))
+        jobs: tuple[Job, ...] = (*reach.runs(folds, sizes), *factorial.runs(folds, sizes), *pairs.runs(sizes))
         if not options.overwrite:
             finished(jobs, options.out / "runs")  # refuses those of another probe
         counted = f"{len(folds.sequences):,} sequences of {folds.sequences.length} bases"
