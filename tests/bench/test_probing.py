@@ -7,9 +7,12 @@ import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from dnafast import synthetic
 from dnafast.bench.main import main
+from dnafast.bench.options import parse
+from dnafast.bench.probing import Probe
 from dnafast.probe import factorial, pairs, reach
 from dnafast.probe.networks import Treatment
 from dnafast.probe.results import FILES
@@ -97,6 +100,15 @@ def test_a_folder_holds_a_probe_or_a_comparison(out, files, few, capsys, tmp_pat
     capsys.readouterr()
     assert main([*arguments(files)[:-1], str(tmp_path / "other")]) == 2
     assert "holds a comparison of networks" in capsys.readouterr().err
+
+
+def test_without_data_promoters_are_simulated(tmp_path):
+    options = parse(["--probe", "--quick", "--out", str(tmp_path / "out")])
+    probe = Probe.prepare(options, Console(quiet=True))
+    assert probe.folds.simulated
+    assert (len(probe.folds), len(probe.folds.sequences)) == (3, synthetic.QUICK_PROMOTERS)
+    assert probe.earlier == 0
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,8 @@ class BenchOptions:
     """data: train nothing; measure how fast the data path is on this machine, beside numpy, pysam and pyfaidx."""
     probe: bool = False
     """Instead of a comparison: why do recurrent networks fail? Takes PromoterLSTM apart on the given sequences of two
-    classes, or on simulated promoters; follows gradients back; plants motifs. About an hour on two quiet processors;
-    as many runs at a time as --threads, each in one. Stopped and started again, it goes on."""
+    classes, or on simulated promoters; follows gradients back; plants motifs. About an hour on two quiet processors,
+    with as many runs at a time as --threads, each in one. Stopped and started again, it goes on."""
     models: Annotated[tuple[str, ...], _unset("all", "NAME[[OPTION=VALUE,...]][:IMPLEMENTATION] ...")] = ()
     """What to compare. Networks: rnn, lstm, gru, birnn, bilstm, bigru, kmer_rnn, deepbind, kmer_cnn, multiscale_cnn,
     deepsea, basset, danq, promoter_lstm, swap. Floors: gc_logistic, kmer_logistic, onehot_logistic. deepbind means both

@@ -39,6 +39,8 @@ class Probe:
     sizes: ProbeConfig
     folds: Folds
     jobs: tuple[Job, ...]
+    earlier: int
+    """Runs that were finished before."""
 
     @classmethod
     def prepare(cls, options: BenchOptions, console: Console, arguments: Sequence[str] = ()) -> Probe:
@@ -50,12 +52,12 @@ class Probe:
         check_folder(options)
         sizes = quick() if options.quick else full()
         folds = _folds(options, sizes)
-        jobs: tuple[Job, ...] = (*reach.runs(folds, sizes), *pairs.runs(sizes), *factorial.runs(folds, sizes))
-        if not options.overwrite:
-            finished(jobs, options.out / "runs")  # refuses those of another probe
+        jobs: tuple[Job, ...] = (*reach.runs(folds, sizes), *factorial.runs(folds, sizes), *pairs.runs(sizes))
+        earlier = 0 if options.overwrite else len(finished(jobs, options.out / "runs"))
         counted = f"{len(folds.sequences):,} sequences of {folds.sequences.length} bases"
-        console.print(f"{folds.name}: {counted}, {folds.description}; {len(jobs):,} runs", soft_wrap=True)
-        return cls(options, console, tuple(arguments), sizes, folds, jobs)
+        console.print(f"{folds.name}: {counted}, {folds.description}", soft_wrap=True)
+        console.print(f"{len(jobs):,} runs, {earlier:,} of them finished earlier", soft_wrap=True)
+        return cls(options, console, tuple(arguments), sizes, folds, jobs, earlier)
 
     def run(self) -> int:
         """Do every run that is not done yet, and write the folder.
@@ -89,7 +91,9 @@ class Probe:
             task = progress.add_task("probing", total=len(self.jobs))
             for job, result in carry_out(self.jobs, self.options.out / "runs", processes=processes):
                 done.append((job, result))
-                progress.update(task, advance=1, description=job.id)
+                progress.update(task, advance=1)
+                if len(done) > self.earlier:
+                    progress.console.print(f"{len(done)}/{len(self.jobs)} {_line(job, result)}", soft_wrap=True)
         return done
 
     def _about(self) -> dict[str, Any]:
@@ -118,6 +122,12 @@ class Probe:
             "version": dnafast.__version__,
             "checksums": {self.folds.name: checksum(sequences.letters, sequences.labels, self.folds.part)},
         }
+
+
+def _line(job: Job, result: Mapping[str, Any]) -> str:
+    """One finished run, for the terminal."""
+    row = result["row"] if "row" in result else result["outcome"]
+    return f"{job.id}: AUROC {row['auroc']:.3f}, {row['training_state'].replace('_', ' ')}"
 
 
 def _folds(options: BenchOptions, sizes: ProbeConfig) -> Folds:

@@ -121,9 +121,10 @@ def _explosion(results: ProbeResults) -> str:
 def _memory(results: ProbeResults) -> str:
     rows = [row for row in results.pairs if row["rule"] == "hold" and row["pooling"] == "last"]
     rows = [row for row in rows if row["start"] == "keras"]
-    if not rows:
+    near = min((row["distance"] for row in rows), default=0)
+    distant = max((row["tested_distance"] for row in rows), default=0)
+    if near == distant:
         return f"Is memory overwritten? It {_NOTHING}."
-    near, distant = min(row["distance"] for row in rows), max(row["distance"] for row in rows)
 
     def accuracies(cell: str, trained_at: int, tested_at: int) -> list[float]:
         wanted = (cell, trained_at, tested_at)
@@ -145,10 +146,10 @@ def _memory(results: ProbeResults) -> str:
         for cell in cells
         if accuracies(cell, distant, distant)
     )
+    also = f"; trained at {distant} bases, {learnt}" if learnt else ""
     return (
         f"{lead}: trained to tell from the last state which of four planted motifs came first, {near} bases before the "
-        f"end, networks are right {near} and {distant} bases after it at a rate of {kept}; trained at {distant} bases, "
-        f"{learnt}."
+        f"end, networks are right {near} and {distant} bases after it at a rate of {kept}{also}."
     )
 
 
@@ -205,10 +206,10 @@ def _parts(results: ProbeResults) -> str:
         f"Of the parts, {words} earns most" if row["verdict"] == "higher" else "Which part earns most is undetermined"
     )
     wholes = (
-        ("everything blamed", _BLAMED),
+        ("all that was blamed", _BLAMED),
         ("every remedy", {"cell": "lstm", **_REMEDIED}),
-        ("the same with a vanilla RNN", {"cell": "rnn", **_REMEDIED}),
-        ("the same without recurrence", {"cell": "none", **_REMEDIED}),
+        ("every remedy but the gate", {"cell": "rnn", **_REMEDIED}),
+        ("every remedy but recurrence", {"cell": "none", **_REMEDIED}),
     )
     reached = [f"{mean:.3f} with {name}" for name, wanted in wholes if (mean := _auroc(results.factorial, wanted))]
     changes = ", ".join(f"{_difference(one)} with {name}" for name, one in found)
