@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -90,7 +89,7 @@ class Run:
     vectors: Path | None = None
     """File of the vectors of k-mers that the network starts from."""
 
-    @functools.cached_property
+    @property
     def data(self) -> Dataset:
         """The data with the parts of this run."""
         return self.dataset.at(self.fold, self.size)
