@@ -13,6 +13,7 @@ import torch
 from dnafast.bench.main import main
 from dnafast.bench.runs import Resources
 from dnafast.metrics import auroc, recall_at_fdr
+from dnafast.pretrain import skip_gram
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -330,6 +331,28 @@ def test_bad_designs(arguments, words, table, tmp_path, capsys):
     message = capsys.readouterr().err
     assert words in message
     assert message.count("\n") == 1
+
+
+def test_vectors_of_a_genome_are_learnt_from_the_contigs_that_are_used(tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    text = []
+    for name in ("chr1", "chr2", "chr3", "chrUn_x", "chrM"):
+        letters = np.frombuffer(b"ACGT", dtype=np.uint8)[generator.integers(0, 4, 20_000)]
+        text.append(f">{name}\n{letters.tobytes().decode()}\n")
+    (tmp_path / "g.fa").write_text("".join(text))
+    peaks = [f"{name}\t{at}\t{at + 100}\n" for name in ("chr1", "chr2", "chr3") for at in range(500, 19_000, 1500)]
+    (tmp_path / "p.bed").write_text("".join(peaks))
+    data = ["--fasta", str(tmp_path / "g.fa"), "--peaks", str(tmp_path / "p.bed"), "--length", "100", "--quick"]
+    read = []
+
+    def noted(source, k, *, within, **keywords):
+        read.append([within.contigs[contig] for contig in within.contig])
+        return skip_gram(source, k, within=within, **keywords)
+
+    monkeypatch.setattr("dnafast.bench.vectors.skip_gram", noted)
+    models = ["--test-on", "matched", "--pretrain", "genome", "--models", "kmer_cnn[k=2,filters=4]"]
+    assert main([*data, *models, "--out", str(tmp_path / "all")]) == 0
+    assert read == [["chr1", "chr2", "chr3"]]
 
 
 def test_figures_at_natural_prevalence_are_those_of_all_tiles(tmp_path):

@@ -159,7 +159,7 @@ class Experiment:
             )
         missing = self._not_done_earlier(outcomes)
         missing = [replace(run, vectors=vectors_path(out, run)) for run in missing]
-        for path in learn_vectors(out, missing, self.options.threads):
+        for path in learn_vectors(out, missing, self.options):
             self.console.print(f"Vectors of k-mers from {self.options.pretrain}: {path}", soft_wrap=True)
         self._write_tables(outcomes)
         with self._progress() as progress:
