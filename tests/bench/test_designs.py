@@ -269,6 +269,23 @@ def test_scores_that_are_no_probabilities_are_ranked(table, tmp_path):
     assert float(row["auroc"]) > 0.9
 
 
+def test_files_of_contestants_must_lie_elsewhere(table, tmp_path, capsys):
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--out", str(out)]
+    assert main([*data, "--models", "kmer_cnn[k=2,filters=4]", "--pretrain", "train"]) == 0
+    (vectors,) = (out / "vectors").iterdir()
+    (out / "my.py").write_text(NETWORK)
+    for asked in (
+        ["--models", f"kmer_cnn[k=2,filters=4,embedding={vectors}]"],
+        ["--models", f"{out}/my.py:Net"],
+        ["--models", "gc_logistic", "--scores", f"tool={scores_of(table, out)}"],
+    ):
+        capsys.readouterr()
+        assert main([*data, *asked, "--overwrite"]) == 2
+        assert f"lies in --out {out}, whose files are replaced" in capsys.readouterr().err
+    assert vectors.exists()
+
+
 def once(change):
     """Change the third row alone."""
     count = iter(range(10**6))

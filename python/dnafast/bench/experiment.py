@@ -72,7 +72,7 @@ class Experiment:
         who = contestants(options.models, options.scores)
         check_that_networks_take_part(options, who)
         resources = resources_of(options)
-        check_folder(options)
+        check_folder(options, [one.file for one in who if one.file is not None])
         threads.limit(options.threads)
         recipe = recipe_of(options)
         meter = Meter(device="cpu")
