@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from dnafast.bench.execution import bounded_draws
 from dnafast.bench.main import main
 from dnafast.bench.runs import Resources
 from dnafast.metrics import auroc, recall_at_fdr
@@ -348,6 +349,14 @@ def test_bad_designs(arguments, words, table, tmp_path, capsys):
     message = capsys.readouterr().err
     assert words in message
     assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("draws", "cells", "bounded"),
+    [(1000, 1, 1000), (1000, 2_000_000, 1000), (1000, 4_000_000, 500), (1000, 45_000_000, 100), (50, 10**9, 50)],
+)
+def test_many_rows_and_tasks_are_drawn_less_often(draws, cells, bounded):
+    assert bounded_draws(draws, cells) == bounded
 
 
 def test_vectors_of_a_genome_are_learnt_from_the_contigs_that_are_used(tmp_path, monkeypatch):

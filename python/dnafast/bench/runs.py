@@ -78,7 +78,7 @@ class Run:
     train: TrainConfig
     resources: Resources
     draws: int
-    """Of the bootstrap behind each interval."""
+    """Of the bootstrap behind each interval; fewer where rows and tasks are many."""
     fold: int = 0
     size: int | None = None
     """Training sequences at most; None: all of the training part."""
