@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 import torch
 
+from dnafast.bench.execution import bounded_draws
 from dnafast.bench.main import main
 from dnafast.bench.runs import Resources
 from dnafast.metrics import auroc, recall_at_fdr
+from dnafast.pretrain import skip_gram
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -305,6 +307,23 @@ def test_scores_that_are_no_probabilities_are_ranked(table, tmp_path):
     assert float(row["auroc"]) > 0.9
 
 
+def test_files_of_contestants_must_lie_elsewhere(table, tmp_path, capsys):
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--out", str(out)]
+    assert main([*data, "--models", "kmer_cnn[k=2,filters=4]", "--pretrain", "train"]) == 0
+    (vectors,) = (out / "vectors").iterdir()
+    (out / "my.py").write_text(NETWORK)
+    for asked in (
+        ["--models", f"kmer_cnn[k=2,filters=4,embedding={vectors}]"],
+        ["--models", f"{out}/my.py:Net"],
+        ["--models", "gc_logistic", "--scores", f"tool={scores_of(table, out)}"],
+    ):
+        capsys.readouterr()
+        assert main([*data, *asked, "--overwrite"]) == 2
+        assert f"lies in --out {out}, whose files are replaced" in capsys.readouterr().err
+    assert vectors.exists()
+
+
 def once(change):
     """Change the third row alone."""
     count = iter(range(10**6))
@@ -367,6 +386,36 @@ def test_bad_designs(arguments, words, table, tmp_path, capsys):
     message = capsys.readouterr().err
     assert words in message
     assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("draws", "cells", "bounded"),
+    [(1000, 1, 1000), (1000, 2_000_000, 1000), (1000, 4_000_000, 500), (1000, 45_000_000, 100), (50, 10**9, 50)],
+)
+def test_many_rows_and_tasks_are_drawn_less_often(draws, cells, bounded):
+    assert bounded_draws(draws, cells) == bounded
+
+
+def test_vectors_of_a_genome_are_learnt_from_the_contigs_that_are_used(tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    text = []
+    for name in ("chr1", "chr2", "chr3", "chrUn_x", "chrM"):
+        letters = np.frombuffer(b"ACGT", dtype=np.uint8)[generator.integers(0, 4, 20_000)]
+        text.append(f">{name}\n{letters.tobytes().decode()}\n")
+    (tmp_path / "g.fa").write_text("".join(text))
+    peaks = [f"{name}\t{at}\t{at + 100}\n" for name in ("chr1", "chr2", "chr3") for at in range(500, 19_000, 1500)]
+    (tmp_path / "p.bed").write_text("".join(peaks))
+    data = ["--fasta", str(tmp_path / "g.fa"), "--peaks", str(tmp_path / "p.bed"), "--length", "100", "--quick"]
+    read = []
+
+    def noted(source, k, *, within, **keywords):
+        read.append([within.contigs[contig] for contig in within.contig])
+        return skip_gram(source, k, within=within, **keywords)
+
+    monkeypatch.setattr("dnafast.bench.vectors.skip_gram", noted)
+    models = ["--test-on", "matched", "--pretrain", "genome", "--models", "kmer_cnn[k=2,filters=4]"]
+    assert main([*data, *models, "--out", str(tmp_path / "all")]) == 0
+    assert read == [["chr1", "chr2", "chr3"]]
 
 
 def test_figures_at_natural_prevalence_are_those_of_all_tiles(tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dnafast.bench.options import BenchOptions
+from dnafast.bench.tuning import Tuned
 from dnafast.cli import main
 from dnafast.saved import SavedModel
 from dnafast.train.checkpoint import CheckpointFile
@@ -117,6 +118,14 @@ def test_the_learning_rate_is_looked_for_by_default(data, tmp_path):
     found = json.loads((tmp_path / "run" / "tuning.json").read_text())["found"]
     assert set(found["losses"]) == {"0.001", "0.0003"}
     assert SavedModel.load(tmp_path / "run").train["learning_rate"] == found["learning_rate"]
+
+
+def test_a_search_that_tells_no_rate_from_chance_is_said(data, tmp_path, capsys, monkeypatch):
+    found = Tuned(1e-3, {"0.001": 0.69}, told_from_chance=False, seconds=1.0)
+    monkeypatch.setattr("dnafast.bench.tuning.tune", lambda *arguments: found)
+    assert train(data, tmp_path / "run", "--epochs", 1) == 0
+    said = "learning rate 0.001 (the usual one: no short run of the search was told from chance)"
+    assert said in capsys.readouterr().out
 
 
 def test_precision_and_published_recipe_reach_the_training(data, tmp_path):

@@ -72,7 +72,7 @@ class Experiment:
         who = contestants(options.models, options.scores)
         check_that_networks_take_part(options, who)
         resources = resources_of(options)
-        check_folder(options)
+        check_folder(options, [one.file for one in who if one.file is not None])
         threads.limit(options.threads)
         recipe = recipe_of(options)
         meter = Meter(device="cpu")
@@ -159,7 +159,7 @@ class Experiment:
             )
         missing = self._not_done_earlier(outcomes)
         missing = [replace(run, vectors=vectors_path(out, run)) for run in missing]
-        for path in learn_vectors(out, missing, self.options.threads):
+        for path in learn_vectors(out, missing, self.options):
             self.console.print(f"Vectors of k-mers from {self.options.pretrain}: {path}", soft_wrap=True)
         self._write_tables(outcomes)
         with self._progress() as progress:

@@ -44,14 +44,18 @@ _OWN_TABLES = {"runs.csv": b"task,model,implementation,encoding,", DATA_PATH_TAB
 _PASSING = ("plan", "overwrite", "models", "scores", "seeds", "train_sizes", "processes", "out", "max_minutes")
 
 
-def check_folder(options: BenchOptions) -> None:
+def check_folder(options: BenchOptions, files: Sequence[Path] = ()) -> None:
     """Refuse a folder that cannot be written, or that holds something else than a bench.
+
+    Args:
+        options: with the folder, and most of the files that are read.
+        files: what else is read.
 
     Raises:
         ValueError, OSError: names the folder.
     """
     out = check_writable_folder(options.out)
-    _check_that_inputs_lie_elsewhere(options)
+    _check_that_inputs_lie_elsewhere(options, files)
     if out.is_dir() and not _is_ours(out) and any(out.iterdir()):
         raise ValueError(f"--out {out} is a folder with other files in it: choose a new or empty one")
     if options.overwrite or not (out / _CONFIG).exists():
@@ -76,22 +80,23 @@ def _what_is_in(out: Path) -> str:
     return _PROBE if is_probe or (out / PROBE_FILES[0]).exists() else _COMPARISON
 
 
-def _check_that_inputs_lie_elsewhere(options: BenchOptions) -> None:
+def _check_that_inputs_lie_elsewhere(options: BenchOptions, files: Sequence[Path]) -> None:
     """Refuse to read what the results, or --overwrite, would replace.
 
     Raises:
         ValueError: names the file.
     """
     out = options.out
-    given = [(name, getattr(options, name)) for name in ("fasta", "positives", "negatives", "table")]
-    given += [("peaks", Path(one.partition("=")[2] or one)) for one in options.peaks]
-    given += [("exclude", path) for path in options.exclude]
+    given = [(f"--{name} ", getattr(options, name)) for name in ("fasta", "positives", "negatives", "table")]
+    given += [("--peaks ", Path(one.partition("=")[2] or one)) for one in options.peaks]
+    given += [("--exclude ", path) for path in options.exclude]
+    given += [("", path) for path in files]
     for name, path in given:
         # A link counts where it lies and where it leads.
         if path is not None and (
             path.resolve().is_relative_to(out.resolve()) or out.absolute() in path.absolute().parents
         ):
-            raise ValueError(f"--{name} {path} lies in --out {out}, whose files are replaced: choose another --out")
+            raise ValueError(f"{name}{path} lies in --out {out}, whose files are replaced: choose another --out")
 
 
 def _is_ours(out: Path) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from dnafast import contract, models, recipes, threads
@@ -106,7 +107,7 @@ def check_scores(who: Sequence[Contestant], dataset: Dataset) -> None:
 
 
 def check_sizes(options: BenchOptions, prepared: Sequence[Dataset]) -> None:
-    """Refuse a batch that is more than the training part, and sizes of that part that are all of it or more."""
+    """Refuse a batch that is more than the training part, and sizes of that part that are all of it or lack a class."""
     for dataset in prepared:
         there = min(len(dataset.at(fold).rows("train")) for fold in range(dataset.folds))
         if options.batch_size is not None and options.batch_size > there:
@@ -120,11 +121,22 @@ def check_sizes(options: BenchOptions, prepared: Sequence[Dataset]) -> None:
                     f"--train-sizes {size} must be below the {there:,} windows that the training part of "
                     f"{dataset.name} has, which are trained on as well"
                 )
-            data = dataset.at(0, size)
-            for column, task in enumerate(data.tasks):
-                labels = data.labels[data.rows("train"), column]
-                if not ((labels == 1).any() and (labels == 0).any()):
-                    raise ValueError(f"--train-sizes {size} is so small that a class of {task} is missing: give more")
+            _check_classes(dataset, size, f"--train-sizes {size} is so small")
+        if dataset.most_train is not None:
+            _check_classes(dataset, None, f"{dataset.most_train:,} training windows of each fold are so few")
+
+
+def _check_classes(dataset: Dataset, size: int | None, what: str) -> None:
+    """Refuse training parts, one for each fold, of which one lacks a class of a task."""
+    for fold in range(dataset.folds):
+        data = dataset.at(fold, size)
+        labels = data.labels[data.rows("train")]
+        both = (labels == 1).any(axis=0) & (labels == 0).any(axis=0)
+        if not both.all():
+            in_fold = f" in fold {fold + 1}" if dataset.folds > 1 else ""
+            raise ValueError(
+                f"{what} that a class of {data.tasks[int(np.argmin(both))]} is missing{in_fold}: give more"
+            )
 
 
 def check_that_networks_take_part(options: BenchOptions, who: Sequence[Contestant]) -> None:

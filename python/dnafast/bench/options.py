@@ -103,8 +103,9 @@ class BenchOptions:
     """Learning rates that are tried for every network, a short run each, judged on the validation part: 0.0003, 0.001
     and 0.003 with 3; 0 takes that of --learning-rate, or the recipe's."""
     pretrain: Annotated[Literal["train", "genome"] | None, _unset("random starts alone", "train|genome")] = None
-    """Learn vectors of k-mers without labels (skip-gram, as dna2vec), from the training windows or from the genome of
-    --fasta, and compare each network over k-mers that starts from them with the one that starts at random."""
+    """Learn vectors of k-mers without labels (skip-gram, as dna2vec), from all training windows, whatever --train-sizes
+    says, or from the contigs of --fasta that are used, the test part included, and compare each network over k-mers
+    that starts from them with the one that starts at random."""
     match: Annotated[Literal["params", "flops"] | None, _unset("widths as they are", "params|flops")] = None
     """Rescale the widths of all networks so that they meet at as many parameters, or operations a sequence: the median
     of those they have."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from dnafast.bench.options import BenchOptions
 from dnafast.bench.runs import SCORING_BATCH, Run
 from dnafast.bench.schedule import RUN_ERRORS
 from dnafast.bench.tuning import tuning_id
+from dnafast.splitting import PARTS
 from dnafast.train import masked_loss
 
 # Floors, start-up, figures of cost and the report: seconds a run beside its training.
@@ -37,18 +39,25 @@ class Estimate:
 
     def seconds(self, n_train: int | None = None) -> float:
         """Longest duration with `n_train` training sequences (all there are by default)."""
-        data, config = self.run.data, self.run.train
-        n_train = len(data.rows("train")) if n_train is None else n_train
+        config = self.run.train
+        whole, n_valid, n_test, n_tiles = self.sizes
+        n_train = whole if n_train is None else n_train
         steps_per_epoch = max(1, n_train // config.batch_size)
         budget = config.budget(steps_per_epoch)
         evaluations = -(-budget // (config.evaluate_every or steps_per_epoch))
-        n_valid, n_tiles = len(data.rows("valid")), 0 if data.tiles is None else len(data.tiles.rows(self.run.fold))
-        scored = (evaluations + 1) * n_valid + len(data.rows("test")) + n_tiles
+        scored = (evaluations + 1) * n_valid + n_test + n_tiles
         if self.searches and self.run.tuning is not None:
             shorts = len(self.run.tuning.rates)
             budget += shorts * math.ceil(self.run.tuning.share * budget)
             scored += 2 * shorts * n_valid
         return budget * self.step_seconds + len(self.run.strands) * scored * self.scoring_seconds + _SECONDS_BESIDE
+
+    @functools.cached_property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Rows in each part, and tiles: counted once, since the time is asked for many times."""
+        data = self.run.data
+        train, valid, test = (len(data.rows(part)) for part in PARTS)
+        return train, valid, test, 0 if data.tiles is None else len(data.tiles.rows(self.run.fold))
 
 
 def entry(run: Run) -> str:
@@ -157,7 +166,7 @@ def most_train(found: Sequence[Estimate], seconds: float, processes: int = 1) ->
     if sum(one.seconds() for one in found) <= processes * seconds:
         return None
     batch_size = found[0].run.train.batch_size
-    sizes = [len(one.run.data.rows("train")) for one in found]
+    sizes = [one.sizes[0] for one in found]
     # Cost grows with the number of batches, so the largest that fits is found by halving.
     low, high = 0, max(sizes) // batch_size
     while low < high:

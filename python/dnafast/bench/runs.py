@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -79,7 +78,7 @@ class Run:
     train: TrainConfig
     resources: Resources
     draws: int
-    """Of the bootstrap behind each interval."""
+    """Of the bootstrap behind each interval; fewer where rows and tasks are many."""
     fold: int = 0
     size: int | None = None
     """Training sequences at most; None: all of the training part."""
@@ -90,7 +89,7 @@ class Run:
     vectors: Path | None = None
     """File of the vectors of k-mers that the network starts from."""
 
-    @functools.cached_property
+    @property
     def data(self) -> Dataset:
         """The data with the parts of this run."""
         return self.dataset.at(self.fold, self.size)

@@ -152,6 +152,8 @@ def train(options: TrainOptions) -> list[str]:
     first = outcome.rows[0]
     ended = f"{first['training_state']}, best epoch {first['best_epoch']} of {first['epochs']}"
     rate = f"learning rate {first['learning_rate']:g}"
+    if tuned is not None and not tuned.told_from_chance:
+        rate += " (the usual one: no short run of the search was told from chance)"
     return [f"{folder}: {ended}, {rate}, {first['train_seconds']:.1f} s", *map(_figures, outcome.rows)]
 
 

@@ -131,6 +131,21 @@ def load_class(name: str) -> UserClass:
     return found
 
 
+def require_unchanged(name: str, digest: str) -> None:
+    """Refuse a file whose bytes are not those of a checksum, before any of it runs.
+
+    Raises:
+        ValueError: it has changed, on disk or since this process ran it.
+    """
+    path = Path(name.rpartition(":")[0])
+    changed = ValueError(f"{path} has changed since this model was saved")
+    # A file that is not there is told of where it is loaded.
+    if path.is_file() and checksum(path.read_bytes()) != digest:
+        raise changed
+    if load_class(name).checksum != digest:
+        raise changed
+
+
 def told(error: BaseException, path: Path) -> str:
     """An error of a user's code in one line: its file, the line that it came from, its kind and what it says."""
     message = " ".join(str(error).split())
