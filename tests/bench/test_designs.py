@@ -270,6 +270,20 @@ def test_a_network_of_ones_own_that_breaks_a_promise_is_not_compared(table, tmp_
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("tune", ["0", "2"])
+def test_a_network_of_ones_own_that_breaks_off_is_a_row(tune, table, tmp_path):
+    path = tmp_path / "my.py"
+    # The batches of the contract have other sizes than the validation part with its 60 sequences.
+    breaking = NETWORK.replace("        return", "        if len(x) == 60:\n            {}['no']\n        return")
+    path.write_text(breaking)
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--tune", tune, "--out", str(out)]
+    assert main([*data, "--models", "gc_logistic", f"{path}:Net"]) == 1
+    line = next(number for number, text in enumerate(breaking.splitlines(), start=1) if "['no']" in text)
+    assert [row["error"] for row in rows(out / "runs.csv")] == ["", f"{path}, line {line}: KeyError: 'no'"]
+    assert (out / "report.html").exists()
+
+
 def scores_of(table: Path, out: Path, change=lambda line: line) -> Path:
     lines = ["sequence\tscore"]
     for number, line in enumerate(table.read_text().splitlines()[1:]):
@@ -337,6 +351,8 @@ def once(change):
         (once(lambda line: f"{line}\n{line}"), ["line 5", "is there twice (first in line 4)"]),
         (once(lambda line: line + "x"), ["line 4", "is no finite number"]),
         (once(lambda line: line + "\t1"), ["line 4", "3 columns, but the header has 2"]),
+        (once(lambda line: line.partition("\t")[0]), ["line 4", "1 column, but the header has 2"]),
+        (once(lambda line: line + 140_000 * "1"), ["line 4", "field larger than field limit"]),
     ],
 )
 def test_bad_scores(change, words, tmp_path, capsys):

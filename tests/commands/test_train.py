@@ -193,6 +193,37 @@ def test_a_diverged_training_has_failed(data, tmp_path, capsys):
     assert "training failed: the " in capsys.readouterr().err
 
 
+NETWORK = """
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self, length, n_tasks):
+        super().__init__()
+        self.convolution = torch.nn.Conv1d(4, 4, 7)
+        self.head = torch.nn.Linear(4, n_tasks)
+
+    def forward(self, x):
+        return self.head(self.convolution(x).amax(dim=2))
+"""
+
+
+def test_a_network_of_ones_own_keeps_its_promises_before_it_is_trained(data, tmp_path, capsys):
+    (tmp_path / "my.py").write_text(NETWORK.replace("amax(dim=2)", "amax(dim=2)[0]"))
+    assert train(data, tmp_path / "run", *FAST, model=f"{tmp_path}/my.py:Net") == 2
+    printed = capsys.readouterr().err
+    assert "my.py:Net breaks 1 of 1 promises, the first of them shapes" in printed
+    assert printed.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_of_ones_own_that_breaks_off_has_failed(data, tmp_path, capsys):
+    # The batches of the contract have other sizes than the validation part with its 60 sequences.
+    breaking = NETWORK.replace("        return", "        if len(x) == 60:\n            {}['no']\n        return")
+    (tmp_path / "my.py").write_text(breaking)
+    assert train(data, tmp_path / "run", *FAST, model=f"{tmp_path}/my.py:Net") == 1
+    assert capsys.readouterr().err == f"dnafast: training failed: {tmp_path}/my.py, line 12: KeyError: 'no'\n"
+
+
 # Options of the bench that one network's training takes; what a bench gets anew belongs here or among the fixed ones.
 TAKEN = {
     *("fasta", "peaks", "pool", "positives", "negatives", "table", "length", "sample", "ratio", "exclude", "contigs"),

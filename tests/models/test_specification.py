@@ -154,6 +154,7 @@ def test_implementations_and_what_is_built() -> None:
         ("promoter_lstm[pooling_strategy=lst]", "must be one of last, .*did you mean 'last'"),
         ("deepbind:natve", "deepbind has no implementation 'natve', did you mean 'native'"),
         ("my.py", "'my.py' names a file and no class of it: write my.py:CLASS"),
+        ("my.py:", "'my.py:' names a file and no class of it: write my.py:CLASS"),
         ("my.py[width=3]:Net", "names a file and no class"),
         ("absent/my.py:Net", r"absent/my.py, the file of Net, does not exist"),
     ],

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from dnafast.bench.options import BenchOptions
 from dnafast.bench.runs import SCORING_BATCH, Run
-from dnafast.bench.schedule import RUN_ERRORS
+from dnafast.bench.schedule import run_errors
 from dnafast.bench.tuning import tuning_id
 from dnafast.splitting import PARTS
 from dnafast.train import masked_loss
@@ -76,7 +76,9 @@ def estimates(runs: Sequence[Run], timed_steps: int, console: Console) -> list[E
             if key not in timed:
                 try:
                     timed[key] = estimate(run, timed_steps)
-                except RUN_ERRORS:
+                except OSError:
+                    raise
+                except run_errors(run):
                     # The run itself will say what is wrong, in its row.
                     timed[key] = Estimate(run, 0.0, 0.0)
             searches = run.tuning is not None and run.contestant.is_network and tuning_id(run) not in searched
@@ -177,7 +179,7 @@ def most_train(found: Sequence[Estimate], seconds: float, processes: int = 1) ->
         least = sum(one.seconds(batch_size) for one in found) / processes / 60
         raise ValueError(
             f"--max-minutes {seconds / 60:g} is too short: with one batch of {batch_size} an epoch the runs would take "
-            f"{least:.1f} minutes; name fewer --models or allow more time (0: no bound)"
+            f"{least:.2g} minutes; name fewer --models or allow more time (0: no bound)"
         )
     return low * batch_size
 

@@ -209,7 +209,7 @@ class Outcome:
     phases: list[Row]
 
 
-def told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     """What went wrong, in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 

@@ -14,10 +14,11 @@ from dnafast.bench.execution import execute
 from dnafast.bench.finished import save
 from dnafast.bench.runs import Outcome, Run, failed, told
 from dnafast.bench.tuning import Tuned, tune, tuned_earlier, tuning_id
+from dnafast.models import user
 from dnafast.train import DivergedError, Progress
 
 # What can go wrong inside one run without making the others pointless: torch's errors are RuntimeErrors.
-RUN_ERRORS = (RuntimeError, ValueError, MemoryError, DivergedError)
+_RUN_ERRORS = (RuntimeError, ValueError, MemoryError, DivergedError)
 Watch = Callable[[str], "Callable[[Progress], None] | None"]
 
 
@@ -48,6 +49,27 @@ def carry_out(
         yield run, _perform(run, checksum, out, found, watch(run.id))
 
 
+def run_errors(run: Run) -> tuple[type[BaseException], ...]:
+    """What can go wrong inside a run without making the others pointless: a user's network may raise anything."""
+    return (Exception, SystemExit) if _user_file(run) else _RUN_ERRORS
+
+
+def told_of(run: Run, error: BaseException) -> str:
+    """What went wrong in a run, in one line; in a user's network with its file and line."""
+    path = _user_file(run)
+    if path is None or isinstance(error, MemoryError | DivergedError):
+        return told(error)
+    return user.told(error, path)
+
+
+def _user_file(run: Run) -> Path | None:
+    """The file that a user's network is written in."""
+    specification = run.contestant.specification
+    if specification is None or not specification.is_user:
+        return None
+    return Path(specification.name.rpartition(":")[0])
+
+
 def _wants_search(run: Run) -> bool:
     return run.tuning is not None and run.contestant.is_network
 
@@ -60,8 +82,10 @@ def _search(run: Run, checksum: str, out: Path, progress: Callable[[Progress], N
         return found
     try:
         return tune(run, checksum, folder, progress)
-    except RUN_ERRORS as error:
-        return told(error)
+    except OSError:
+        raise
+    except run_errors(run) as error:
+        return told_of(run, error)
 
 
 def _perform(
@@ -78,8 +102,10 @@ def _perform(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         outcome = execute(run, folder, checksum, tuned, progress)
-    except RUN_ERRORS as error:
-        return failed(run, told(error))
+    except OSError:
+        raise
+    except run_errors(run) as error:
+        return failed(run, told_of(run, error))
     save(run, outcome, checksum, folder)
     return outcome
 

@@ -165,7 +165,8 @@ def parse(text: str) -> Specification:
     if match is None:
         raise ValueError(f"{text!r} names no model: write {_FORMS}")
     name, implementation = match["name"].strip(), match["implementation"]
-    if name.endswith(".py"):
+    if name.rstrip(":").endswith(".py"):
+        name = name.rstrip(":")
         if implementation is None or match["options"] is not None:
             raise ValueError(f"{text!r} names a file and no class of it: write {name}:CLASS[key=value,...]")
         name, implementation = f"{name}:{implementation}", None
