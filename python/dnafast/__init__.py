@@ -21,6 +21,7 @@ except ModuleNotFoundError as error:
 
 if TYPE_CHECKING:
     from dnafast import models as models
+    from dnafast import nn as nn
     from dnafast import ops as ops
     from dnafast import pretrain as pretrain
     from dnafast.device import DeviceGenome as DeviceGenome
@@ -67,6 +68,7 @@ _PUBLIC = {
     "encode": "encoding",
     "label": "labelling",
     "models": None,
+    "nn": None,
     "ops": None,
     "pretrain": None,
     "read_bed": "regions",

@@ -89,7 +89,7 @@ LAYERS: dict[tuple[str, int, int], list[tuple[str, Any, tuple[int, ...]]]] = {
         ("Linear", 925, (919,)),
     ],
     ("deepbind", 101, 1): [
-        ("MotifScan", 24, (128,)),
+        ("Conv1d", 24, (128, 78)),
         ("Dropout", 0.25, (128,)),
         ("Linear", 128, (32,)),
         ("Linear", 32, (1,)),

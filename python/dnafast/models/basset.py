@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -12,12 +12,14 @@ from dnafast.models.config import ModelConfig
 from dnafast.models.layers import (
     Network,
     convolution_flops,
+    first_input,
     flatten_positions,
     linear_flops,
-    one_hot_input,
     stage_minimum,
     stage_positions,
+    with_norm,
 )
+from dnafast.nn import Conv1d
 
 STAGES = ((19, 3), (11, 4), (7, 4))  # (kernel, pool)
 
@@ -31,6 +33,8 @@ class BassetConfig(ModelConfig):
         hidden: widths of the two fully connected layers.
         dropout: after each fully connected layer.
     """
+
+    implementations: ClassVar[tuple[str, ...]] = ("torch", "native")
 
     widths: ClassVar[Mapping[str, int]] = {"filters": 1, "hidden": 1}
 
@@ -68,20 +72,24 @@ class Basset(Network):
     the published Lua did. Trains with at least two sequences a batch, as batch norm has nothing to compare one with.
     """
 
+    __constants__ = ("native",)  # so that TorchScript leaves out what does not happen
+    if TYPE_CHECKING:  # TorchScript has no such type
+        features: Any
+
     def __init__(self, config: BassetConfig) -> None:
         super().__init__(config)
         self.positions = config.positions
         # Shapes at 600 bases in the comments.
         features: list[nn.Module] = []
-        inputs = 4
+        inputs, convolution = 4, Conv1d if self.native else nn.Conv1d
         for outputs, (kernel, pool) in zip(config.filters, STAGES, strict=True):
             features += [
-                nn.Conv1d(inputs, outputs, kernel),  # (N, 300, 582), (N, 200, 184), (N, 200, 40)
+                convolution(inputs, outputs, kernel),  # (N, 300, 582), (N, 200, 184), (N, 200, 40)
                 nn.BatchNorm1d(outputs),
                 nn.ReLU(),
                 nn.MaxPool1d(pool),  # (N, 300, 194), (N, 200, 46), (N, 200, 10)
             ]
-            inputs = outputs
+            inputs, convolution = outputs, nn.Conv1d
         self.features = nn.Sequential(*features)
         hidden: list[nn.Module] = []
         inputs = config.filters[2] * config.positions
@@ -97,7 +105,28 @@ class Basset(Network):
         self.head = nn.Linear(inputs, config.n_tasks)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One-hot (N, 4, L) or base codes uint8 (N, L) -> logits (N, T)."""
-        x_NCL = one_hot_input(x, self.minimum_length, self.head.weight.dtype)
-        flat = flatten_positions(self.features(x_NCL), self.positions)
+        """One-hot (N, 4, L) or base codes uint8 (N, L), native: codes only -> logits (N, T)."""
+        bases = first_input(x, self.native, self.minimum_length, self.head.weight.dtype)
+        feature_NCL = self._native_features(bases) if self.native else self.features(bases)
+        flat = flatten_positions(feature_NCL, self.positions)
         return self.head(self.hidden(flat))
+
+    def _native_features(self, codes_NL: Tensor) -> Tensor:
+        """(N, L) -> (N, C, L'); in evaluation mode convolution, batch norm, ReLU and pooling are one native call."""
+        convolution, norm = self.features[0], self.features[1]
+        if self.training or not convolution.is_for_operator(codes_NL.size(0), codes_NL.size(1)):
+            return self.features(codes_NL)
+        weight, bias = with_norm(
+            convolution.weight,
+            convolution.bias,
+            norm.weight,
+            norm.bias,
+            norm.running_mean,
+            norm.running_var,
+            self.features[1].eps,
+        )
+        x_NCL = convolution.of_codes(codes_NL, weight, bias, True, 3)
+        for i, layer in enumerate(self.features):
+            if i > 3:
+                x_NCL = layer(x_NCL)
+        return x_NCL

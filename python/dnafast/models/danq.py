@@ -13,10 +13,11 @@ from dnafast.models.config import ModelConfig
 from dnafast.models.layers import (
     Network,
     convolution_flops,
+    first_convolution,
+    first_input,
     flatten_positions,
     keras_start,
     linear_flops,
-    one_hot_input,
     recurrent_flops,
     stage_minimum,
     stage_positions,
@@ -38,6 +39,8 @@ class DanQConfig(ModelConfig):
         fc_hidden: width of the fully connected layer.
         dropout: after the pooling and after the LSTM.
     """
+
+    implementations: ClassVar[tuple[str, ...]] = ("torch", "native")
 
     widths: ClassVar[Mapping[str, int]] = {"filters": 1, "hidden": 1, "fc_hidden": 1}
 
@@ -79,11 +82,10 @@ class DanQ(Network):
         super().__init__(config)
         self.positions = config.positions
         # Shapes at 1,000 bases in the comments.
-        convolution = nn.Conv1d(4, config.filters, KERNEL)
+        convolution, *after = first_convolution(config, config.filters, KERNEL, pool=POOL)
         self.features = nn.Sequential(
             convolution,  # (N, 320, 975)
-            nn.ReLU(),
-            nn.MaxPool1d(POOL),  # (N, 320, 75)
+            *after,  # (N, 320, 75)
             nn.Dropout(config.dropout[0]),
         )
         self.recurrent = nn.LSTM(config.filters, config.hidden, batch_first=True, bidirectional=True)  # (N, 75, 640)
@@ -91,6 +93,7 @@ class DanQ(Network):
         self.dropout = nn.Dropout(config.dropout[1])
         self.hidden = nn.Linear(2 * config.hidden * config.positions, config.fc_hidden)  # 48,000 -> 925
         self.head = nn.Linear(config.fc_hidden, config.n_tasks)
+        assert isinstance(convolution, nn.Conv1d)
         nn.init.uniform_(convolution.weight, -KERNEL_BOUND, KERNEL_BOUND)
         for dense in (self.hidden, self.head):
             nn.init.xavier_uniform_(dense.weight)
@@ -99,9 +102,8 @@ class DanQ(Network):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One-hot (N, 4, L) or base codes uint8 (N, L) -> logits (N, T)."""
-        x_NCL = one_hot_input(x, self.minimum_length, self.head.weight.dtype)
-        match_NCL = self.features(x_NCL)
+        """One-hot (N, 4, L) or base codes uint8 (N, L), native: codes only -> logits (N, T)."""
+        match_NCL = self.features(first_input(x, self.native, self.minimum_length, self.head.weight.dtype))
         state_NLH, _ = self.recurrent(match_NCL.transpose(1, 2))
         flat = flatten_positions(self.dropout(state_NLH).transpose(1, 2), self.positions)
         return self.head(torch.relu(self.hidden(flat)))

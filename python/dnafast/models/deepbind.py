@@ -8,11 +8,10 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-import dnafast.ops  # noqa: F401  (loads torch.ops.dnafast)
 from dnafast.models.config import ModelConfig
-from dnafast.models.layers import Network, base_code_input, convolution_flops, linear_flops, one_hot_input
+from dnafast.models.layers import Network, convolution_flops, first_input, linear_flops
+from dnafast.nn import Conv1d
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,38 +54,6 @@ class DeepBindConfig(ModelConfig):
         )
 
 
-class MotifScan(nn.Conv1d):
-    """Convolution, ReLU and pooling over all positions, from one-hot or base codes."""
-
-    def __init__(self, config: DeepBindConfig) -> None:
-        super().__init__(4, config.filters, config.kernel_size)
-        self.minimum_length = config.minimum_length
-        self.with_mean = config.pooling == "max_mean"
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, 4, L), or base codes (N, L) -> (N, C) or (N, 2 C)."""
-        x_NCL = one_hot_input(x, self.minimum_length, self.weight.dtype)
-        match_NCL = torch.relu(functional.conv1d(x_NCL, self.weight, self.bias))
-        best_NC = match_NCL.amax(dim=2)
-        if self.with_mean:
-            return torch.cat([best_NC, match_NCL.mean(dim=2)], dim=1)
-        return best_NC
-
-
-class NativeMotifScan(MotifScan):
-    """The same from base codes, by the native operator: a table look-up that never sees the 4 L floats."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Base codes uint8 (N, L) -> (N, C) or (N, 2 C)."""
-        codes_NL = base_code_input(x, self.minimum_length)
-        # dnafast.ops.conv1d under the name that TorchScript knows, its arguments by position: stride, padding,
-        # dilation, relu, pool (-1: over all positions).
-        if self.with_mean:
-            match_NCL = torch.ops.dnafast.conv1d(codes_NL, self.weight, self.bias, 1, 0, 1, True, 0)
-            return torch.cat([match_NCL.amax(dim=2), match_NCL.mean(dim=2)], dim=1)
-        return torch.ops.dnafast.conv1d(codes_NL, self.weight, self.bias, 1, 0, 1, True, -1)
-
-
 class DeepBind(Network):
     """Convolution -> ReLU -> global pooling -> fully connected -> head.
 
@@ -99,13 +66,25 @@ class DeepBind(Network):
 
     def __init__(self, config: DeepBindConfig) -> None:
         super().__init__(config)
-        # Both hold the same parameters in the same order: a state_dict and a seed fit either.
-        self.motifs = NativeMotifScan(config) if config.implementation == "native" else MotifScan(config)
+        self.with_mean = config.pooling == "max_mean"
+        # Native, ReLU and pooling are the layer's. Parameters are the same: a state_dict and a seed fit either.
+        self.motifs: nn.Conv1d
+        if self.native:
+            self.motifs = Conv1d(4, config.filters, config.kernel_size, relu=True, pool=0 if self.with_mean else -1)
+        else:
+            self.motifs = nn.Conv1d(4, config.filters, config.kernel_size)
         self.dropout = nn.Dropout(config.dropout)
         self.hidden = nn.Linear(config.pooled_features, config.hidden)
         self.head = nn.Linear(config.hidden, config.n_tasks)
 
     def forward(self, x: Tensor) -> Tensor:
         """One-hot (N, 4, L) or base codes uint8 (N, L), native: codes only -> logits (N, T)."""
-        motif_NC = self.dropout(self.motifs(x))  # (N, 128)
+        match = self.motifs(first_input(x, self.native, self.minimum_length, self.head.weight.dtype))  # (N, 128, L')
+        if not self.native:
+            match = torch.relu(match)
+        if self.with_mean:
+            match = torch.cat([match.amax(dim=2), match.mean(dim=2)], dim=1)
+        elif not self.native:
+            match = match.amax(dim=2)
+        motif_NC = self.dropout(match)  # (N, 128)
         return self.head(torch.relu(self.hidden(motif_NC)))  # (N, 32) -> (N, T)

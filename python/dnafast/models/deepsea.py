@@ -13,9 +13,10 @@ from dnafast.models.config import ModelConfig
 from dnafast.models.layers import (
     Network,
     convolution_flops,
+    first_convolution,
+    first_input,
     flatten_positions,
     linear_flops,
-    one_hot_input,
     stage_minimum,
     stage_positions,
 )
@@ -33,6 +34,8 @@ class DeepSEAConfig(ModelConfig):
         hidden: width of the fully connected layer.
         dropout: after each of the three convolutions.
     """
+
+    implementations: ClassVar[tuple[str, ...]] = ("torch", "native")
 
     widths: ClassVar[Mapping[str, int]] = {"filters": 1, "hidden": 1}
 
@@ -74,9 +77,7 @@ class DeepSEA(Network):
         self.positions = config.positions
         # Positions at 1,000 bases in the comments.
         self.features = nn.Sequential(
-            nn.Conv1d(4, first, KERNEL),  # (N, 320, 993)
-            nn.ReLU(),
-            nn.MaxPool1d(4),  # (N, 320, 248)
+            *first_convolution(config, first, KERNEL, pool=4),  # (N, 320, 993), (N, 320, 993), (N, 320, 248)
             nn.Dropout(config.dropout[0]),
             nn.Conv1d(first, second, KERNEL),  # (N, 480, 241)
             nn.ReLU(),
@@ -90,7 +91,7 @@ class DeepSEA(Network):
         self.head = nn.Linear(config.hidden, config.n_tasks)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One-hot (N, 4, L) or base codes uint8 (N, L) -> logits (N, T)."""
-        x_NCL = one_hot_input(x, self.minimum_length, self.head.weight.dtype)
-        flat = flatten_positions(self.features(x_NCL), self.positions)
+        """One-hot (N, 4, L) or base codes uint8 (N, L), native: codes only -> logits (N, T)."""
+        feature_NCL = self.features(first_input(x, self.native, self.minimum_length, self.head.weight.dtype))
+        flat = flatten_positions(feature_NCL, self.positions)
         return self.head(torch.relu(self.hidden(flat)))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dnafast.models.config import ModelConfig, Pooling
+from dnafast.nn import Conv1d
 
 _BASES = 4  # channels of one-hot input
 
@@ -29,6 +30,7 @@ class Network(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.native = config.implementation == "native"
         self.minimum_length = config.minimum_length
         self.padded_length = config.padded_length
 
@@ -69,6 +71,17 @@ def base_code_input(x: Tensor, minimum_length: int) -> Tensor:
     if x.dim() != 2 or x.dtype != torch.uint8:
         raise ValueError(f"input of shape {x.shape} must be base codes uint8 (N, L)")
     return pad_positions(x, minimum_length, 4.0)
+
+
+def first_input(x: Tensor, native: bool, minimum_length: int, dtype: torch.dtype) -> Tensor:
+    """What the first layer reads, padded with N: base codes where it is native, else one-hot.
+
+    Raises:
+        ValueError: the input is neither; native, it is no base codes.
+    """
+    if native:
+        return base_code_input(x, minimum_length)
+    return one_hot_input(x, minimum_length, dtype)
 
 
 def kmer_input(x: Tensor, k: int, minimum_length: int, stride: int = 1) -> Tensor:
@@ -121,6 +134,48 @@ class SamePadConv1d(nn.Conv1d):
         if self.even:  # one more on the right
             x_NCL = functional.pad(x_NCL, [0, 1])
         return functional.conv1d(x_NCL, self.weight, self.bias, padding=self.overhang)
+
+
+def first_convolution(
+    config: ModelConfig, channels: int, kernel_size: int, *, same: bool = False, pool: int = 1
+) -> list[nn.Module]:
+    """Convolution over the bases, ReLU and, where pool is above 1, max pooling: three layers, or two.
+
+    Native, one layer does it all from base codes and those after it do nothing: each has the place that it has in
+    torch, so that a ``state_dict`` fits both.
+
+    Args:
+        config: of the network; says which implementation.
+        channels: of the convolution.
+        kernel_size: bases that it sees.
+        same: pad, so that there are as many positions as bases.
+        pool: positions of which the largest value is taken; 1 for no pooling.
+    """
+    if config.implementation == "native":
+        pooled = pool if pool > 1 else 0
+        convolution = Conv1d(4, channels, kernel_size, padding="same" if same else 0, relu=True, pool=pooled)
+        return [convolution, nn.Identity(), *([nn.Identity()] if pool > 1 else [])]
+    plain = SamePadConv1d(4, channels, kernel_size) if same else nn.Conv1d(4, channels, kernel_size)
+    return [plain, nn.ReLU(), *([nn.MaxPool1d(pool)] if pool > 1 else [])]
+
+
+def with_norm(
+    weight: Tensor,
+    bias: Tensor | None,
+    norm_weight: Tensor,
+    norm_bias: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    eps: float,
+) -> tuple[Tensor, Tensor]:
+    """Weight (C, C', K) and bias (C,) of the convolution that does what one and the batch norm behind it do.
+
+    That is so in evaluation mode, where batch norm subtracts a mean and divides by the root of a variance that are
+    given, (C,) each.
+    """
+    scale = norm_weight * torch.rsqrt(variance + eps)
+    centre = -mean if bias is None else bias - mean
+    return weight * scale.unsqueeze(1).unsqueeze(2), centre * scale + norm_bias
 
 
 class LastPooling(nn.Module):

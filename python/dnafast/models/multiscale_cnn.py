@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from dnafast.models.config import ModelConfig
-from dnafast.models.layers import Network, SamePadConv1d, convolution_flops, linear_flops, one_hot_input
+from dnafast.models.layers import (
+    Network,
+    SamePadConv1d,
+    convolution_flops,
+    first_input,
+    linear_flops,
+    one_hot_input,
+    with_norm,
+)
+from dnafast.nn import Conv1d
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +35,8 @@ class MultiscaleCNNConfig(ModelConfig):
         hidden: width of the fully connected layer.
         dropout: before the fully connected layer.
     """
+
+    implementations: ClassVar[tuple[str, ...]] = ("torch", "native")
 
     widths: ClassVar[Mapping[str, int]] = {"filters": 1, "hidden": 1}
 
@@ -73,6 +85,48 @@ class MultiscaleBlock(nn.Module):
         return torch.relu(self.norm(torch.cat(scales, dim=1)))
 
 
+class NativeMultiscaleBlock(nn.Module):
+    """The first block and the pooling behind it, from base codes; in evaluation mode one native call a width."""
+
+    if TYPE_CHECKING:  # TorchScript has no such type
+        convolutions: Any
+        norm: Any
+
+    def __init__(self, config: MultiscaleCNNConfig, pool: int) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(
+            Conv1d(4, config.filters, size, padding="same") for size in config.kernel_sizes
+        )
+        self.norm = nn.BatchNorm1d(config.channels)
+        self.filters = config.filters
+        self.pool = pool
+
+    def forward(self, codes_NL: Tensor) -> Tensor:
+        """(N, L) -> (N, C, L // pool)."""
+        native = self.convolutions[0].is_for_operator(codes_NL.size(0), codes_NL.size(1))
+        if self.training or not native:
+            # What torch reads is made once for all widths.
+            x = codes_NL if native else one_hot_input(codes_NL, 1, self.norm.weight.dtype)
+            scales = [convolution(x) for convolution in self.convolutions]
+            return functional.max_pool1d(torch.relu(self.norm(torch.cat(scales, dim=1))), self.pool)
+        norm = self.norm
+        pool = self.pool if self.pool > 1 else 0
+        scales = []
+        for i, convolution in enumerate(self.convolutions):
+            first, last = i * self.filters, (i + 1) * self.filters
+            weight, bias = with_norm(
+                convolution.weight,
+                convolution.bias,
+                norm.weight[first:last],
+                norm.bias[first:last],
+                norm.running_mean[first:last],
+                norm.running_var[first:last],
+                norm.eps,
+            )
+            scales.append(convolution.of_codes(codes_NL, weight, bias, True, pool))
+        return torch.cat(scales, dim=1)
+
+
 class MultiscaleCNN(Network):
     """Blocks of parallel convolutions -> global max -> fully connected -> head.
 
@@ -82,16 +136,18 @@ class MultiscaleCNN(Network):
 
     def __init__(self, config: MultiscaleCNNConfig) -> None:
         super().__init__(config)
-        blocks: list[nn.Module] = [MultiscaleBlock(4, config)]
-        for _ in range(config.blocks - 1):
-            blocks += [nn.MaxPool1d(config.pool), MultiscaleBlock(config.channels, config)]
+        pool = config.pool if config.blocks > 1 else 1
+        blocks: list[nn.Module] = [NativeMultiscaleBlock(config, pool) if self.native else MultiscaleBlock(4, config)]
+        for i in range(config.blocks - 1):
+            pooling = nn.Identity() if self.native and i == 0 else nn.MaxPool1d(config.pool)
+            blocks += [pooling, MultiscaleBlock(config.channels, config)]
         self.blocks = nn.Sequential(*blocks)
         self.dropout = nn.Dropout(config.dropout)
         self.hidden = nn.Linear(config.channels, config.hidden)
         self.head = nn.Linear(config.hidden, config.n_tasks)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One-hot (N, 4, L) or base codes uint8 (N, L) -> logits (N, T)."""
-        x_NCL = one_hot_input(x, self.minimum_length, self.head.weight.dtype)
-        feature_NC = self.blocks(x_NCL).amax(dim=2)  # (N, 128)
+        """One-hot (N, 4, L) or base codes uint8 (N, L), native: codes only -> logits (N, T)."""
+        bases = first_input(x, self.native, self.minimum_length, self.head.weight.dtype)
+        feature_NC = self.blocks(bases).amax(dim=2)  # (N, 128)
         return self.head(torch.relu(self.hidden(self.dropout(feature_NC))))  # (N, 64) -> (N, T)

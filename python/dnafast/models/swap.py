@@ -15,16 +15,17 @@ from dnafast.models.layers import (
     AttentionPooling,
     MaxPooling,
     Network,
-    SamePadConv1d,
     convolution_flops,
+    first_convolution,
+    first_input,
     flatten_positions,
     keras_start,
     linear_flops,
-    one_hot_input,
     pooling_flops,
     recurrent_flops,
 )
 from dnafast.models.recurrent import CELLS, GATES
+from dnafast.nn import Conv1d
 
 Core = Literal["none", "rnn", "gru", "lstm", "bilstm", "dilated", "attention"]
 
@@ -52,6 +53,8 @@ class SwapConfig(ModelConfig):
         hidden: width of the fully connected layer.
         dropout: after the stem, within the core between or inside its layers, and before the fully connected layer.
     """
+
+    implementations: ClassVar[tuple[str, ...]] = ("torch", "native")
 
     widths: ClassVar[Mapping[str, int]] = {"width": ATTENTION_HEADS, "hidden": 1}
 
@@ -225,13 +228,12 @@ class Swap(Network):
         # Shapes with the default options in the comments.
         if config.stem == "conv":
             self.stem = nn.Sequential(
-                SamePadConv1d(4, config.width, config.kernel_size),  # (N, 64, L)
-                nn.ReLU(),
-                nn.MaxPool1d(config.pool),  # (N, 64, L / 4)
+                # (N, 64, L), (N, 64, L), (N, 64, L / 4)
+                *first_convolution(config, config.width, config.kernel_size, same=True, pool=config.pool),
                 nn.Dropout(config.dropout),
             )
         else:
-            base_vectors = nn.Conv1d(4, config.width, 1)  # (N, 64, L)
+            base_vectors = (Conv1d if self.native else nn.Conv1d)(4, config.width, 1)  # (N, 64, L)
             # Of unit variance, as cores expect their input: of four one-hot channels one is on.
             nn.init.uniform_(base_vectors.weight, -math.sqrt(3), math.sqrt(3))
             self.stem = nn.Sequential(base_vectors, nn.Dropout(config.dropout))
@@ -254,9 +256,9 @@ class Swap(Network):
             self.core = RecurrentCore(config)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One-hot (N, 4, L) or base codes uint8 (N, L) -> logits (N, T)."""
-        x_NCL = one_hot_input(x, self.minimum_length, self.head.weight.dtype)
-        feature_NLC = self.core(self.stem(x_NCL).transpose(1, 2))  # (N, L / 4, 64)
+        """One-hot (N, 4, L) or base codes uint8 (N, L), native: codes only -> logits (N, T)."""
+        stem_NCL = self.stem(first_input(x, self.native, self.minimum_length, self.head.weight.dtype))
+        feature_NLC = self.core(stem_NCL.transpose(1, 2))  # (N, L / 4, 64)
         if self.flatten:
             pooled = flatten_positions(feature_NLC.transpose(1, 2), self.positions)
         else:
