@@ -1,5 +1,5 @@
-// Vectors of the instruction set at hand. Part of the kernels of conv1d_kernel.hpp, which says how it is compiled.
-
+// Vectors of the instruction set at hand. Part of the kernels (conv1d_kernel.hpp, recurrent_kernel.hpp), which say how
+// they are compiled.
 #pragma once
 
 #include <cstddef>
