@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ops/check.hpp"
+#include "ops/huge_pages.hpp"
 
 namespace dnafast {
 namespace {
@@ -123,7 +124,9 @@ struct Arguments {
 };
 
 Tensor empty(const Tensor& like, const Sizes& sizes) {
-  return torch::stable::new_empty(like, {sizes.data(), sizes.size()});
+  Tensor tensor = torch::stable::new_empty(like, {sizes.data(), sizes.size()});
+  prefer_huge_pages(tensor);
+  return tensor;
 }
 
 Sizes state_sizes(const RecurrentShape& shape, bool there = true) {

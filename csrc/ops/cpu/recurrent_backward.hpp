@@ -8,6 +8,7 @@
 #include "ops/cpu/recurrent.hpp"
 #include "ops/cpu/recurrent_cells.hpp"
 #include "ops/cpu/recurrent_forward.hpp"
+#include "ops/cpu/several.hpp"
 #include "ops/cpu/transpose.hpp"
 #include "ops/cpu/vector.hpp"
 
@@ -45,7 +46,7 @@ void add_products(const OuterProduct<T>& of, const T* gradients, const T* values
       }
 #pragma GCC unroll 4
       for (int row = 0; row < rows; ++row) {
-        const Vector<T> left = Vector<T>{} + gradient[row * of.width];
+        const T left = gradient[row * of.width];
 #pragma GCC unroll 4
         for (int column = 0; column < columns; ++column) sum[row][column] += left * right[column];
       }
@@ -155,13 +156,10 @@ template <class T, int rows, int vectors>
 void multiply_rows(const T* weights, std::int64_t count, std::int64_t terms, const Vector<T>* values,
                    std::int64_t more_terms, const Vector<T>* more_values, const Vector<T>* plus, Vector<T>* result) {
   for (std::int64_t row = 0; row < count; row += rows) {
-    Vector<T> sum[rows][vectors];
+    Several<T, vectors> sum[rows];
 #pragma GCC unroll 8
     for (int i = 0; i < rows; ++i) {
-#pragma GCC unroll 3
-      for (int v = 0; v < vectors; ++v) {
-        sum[i][v] = plus == nullptr ? Vector<T>{} : plus[(row + i) * vectors + v];
-      }
+      sum[i] = plus == nullptr ? Several<T, vectors>{} : load_several<T, vectors>(plus + (row + i) * vectors);
     }
     multiply<T, rows, vectors>(sum, weights, terms, values);
     weights += terms * rows;
@@ -170,10 +168,7 @@ void multiply_rows(const T* weights, std::int64_t count, std::int64_t terms, con
       weights += more_terms * rows;
     }
 #pragma GCC unroll 8
-    for (int i = 0; i < rows; ++i) {
-#pragma GCC unroll 3
-      for (int v = 0; v < vectors; ++v) result[(row + i) * vectors + v] = sum[i][v];
-    }
+    for (int i = 0; i < rows; ++i) store_several(result + (row + i) * vectors, sum[i]);
   }
 }
 
@@ -185,10 +180,8 @@ void retreat(const RecurrentShape& shape, const BackwardSpace<T, C, vectors>& sp
   const Vector<T>* h = space.h + step * space.plane;
   const Vector<T>* c = space.c + step * space.plane;
   for (std::int64_t unit = 0; unit < shape.hidden; ++unit) {
-    for (int v = 0; v < vectors; ++v) {
-      const std::int64_t i = unit * vectors + v;
-      C::template retreat<T>(shape, {saved + i, space.plane, h + i, c + i, space.dh + i, space.dc + i});
-    }
+    const std::int64_t i = unit * vectors;
+    C::template retreat<vectors, T>(shape, {saved + i, space.plane, h + i, c + i, space.dh + i, space.dc + i});
     for (int row = 0; row < C::sums; ++row) {
       Vector<T> total = saved[row * space.plane + unit * vectors];
       for (int v = 1; v < vectors; ++v) total += saved[row * space.plane + unit * vectors + v];

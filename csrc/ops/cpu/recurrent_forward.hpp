@@ -8,6 +8,7 @@
 
 #include "ops/cpu/recurrent.hpp"
 #include "ops/cpu/recurrent_cells.hpp"
+#include "ops/cpu/several.hpp"
 #include "ops/cpu/transpose.hpp"
 #include "ops/cpu/vector.hpp"
 
@@ -32,73 +33,89 @@ struct RecurrentSizes {
 
 // sum[row] += weights[term][row] * terms[term]
 template <class T, int rows, int vectors>
-inline __attribute__((always_inline)) void multiply(Vector<T> (&sum)[rows][vectors], const T* weights,
-                                                    std::int64_t terms, const Vector<T>* values) {
+DNAFAST_INLINE void multiply(Several<T, vectors> (&sum)[rows], const T* weights, std::int64_t terms,
+                             const Vector<T>* values) {
   for (std::int64_t term = 0; term < terms; ++term, weights += rows, values += vectors) {
-    Vector<T> value[vectors];
-#pragma GCC unroll 3
-    for (int v = 0; v < vectors; ++v) value[v] = values[v];
+    const auto value = load_several<T, vectors>(values);
 #pragma GCC unroll 8
-    for (int row = 0; row < rows; ++row) {
-      const Vector<T> weight = Vector<T>{} + weights[row];
+    for (int row = 0; row < rows; ++row) sum[row] = sum[row] + weights[row] * value;
+  }
+}
+
+template <class C, bool save, class T>
+DNAFAST_INLINE void move_on(UnitState<T>& at, std::int64_t vectors) {
+  at.h += vectors;
+  at.h_next += vectors;
+  if constexpr (C::states == 2) {
+    at.c += vectors;
+    at.c_next += vectors;
+  }
+  if constexpr (save) at.saved += vectors;
+}
+
+// One unit, and on to the next.
+template <class T, class C, int vectors, bool save>
+DNAFAST_INLINE void advance_unit(const RecurrentShape& shape, const Several<T, vectors> (&sum)[C::sums],
+                                 UnitState<T>& at) {
+  if constexpr (many_registers) {
+    C::template advance<save>(shape, sum, at);
+    move_on<C, save>(at, vectors);
+  } else {
+    // Vectors side by side would not find room in the registers.
 #pragma GCC unroll 3
-      for (int v = 0; v < vectors; ++v) sum[row][v] += weight * value[v];
+    for (int v = 0; v < vectors; ++v) {
+      Several<T, 1> one[C::sums];
+#pragma GCC unroll 4
+      for (int row = 0; row < C::sums; ++row) one[row].at[0] = sum[row].at[v];
+      C::template advance<save>(shape, one, at);
+      move_on<C, save>(at, 1);
     }
   }
 }
 
 template <class T, class C, int vectors, bool save>
 void advance(const RecurrentShape& shape, const RecurrentWeights<T>& weights, const Vector<T>* input,
-             const BlockState<T>& from) {
+             const UnitState<T>& from) {
   constexpr int units = RecurrentSizes<T, C>::units;
   constexpr int rows = C::gates * units;
   const std::int64_t padded = RecurrentSizes<T, C>::padded(shape.hidden);
-  BlockState<T> at = from;
+  UnitState<T> at = from;
   const T* input_weight = weights.input;
   const T* hidden_weight = weights.hidden;
   const T* bias = weights.bias;
-  for (std::int64_t unit = 0; unit < shape.hidden; unit += units) {
-    Vector<T> sum[C::sums * units][vectors];
+  for (std::int64_t first = 0; first < shape.hidden; first += units) {
+    Several<T, vectors> sum[rows];
 #pragma GCC unroll 8
-    for (int row = 0; row < C::sums * units; ++row) {
+    for (int row = 0; row < rows; ++row) {
 #pragma GCC unroll 3
-      for (int v = 0; v < vectors; ++v) sum[row][v] = Vector<T>{} + bias[row];
+      for (int v = 0; v < vectors; ++v) sum[row].at[v] = broadcast(bias[row]);
     }
-    if constexpr (C::sums == C::gates) {
-      multiply<T, rows, vectors>(sum, input_weight, shape.inputs, input);
-      multiply<T, rows, vectors>(sum, hidden_weight, padded, from.h);
-    } else {
-      // Of the last gate the input's half and the hidden half are kept apart.
-      Vector<T> half[rows][vectors];
-      for (int row = 0; row < rows; ++row) {
-        for (int v = 0; v < vectors; ++v) half[row][v] = sum[row][v];
-      }
-      multiply<T, rows, vectors>(half, input_weight, shape.inputs, input);
-      for (int unit_here = 0; unit_here < units; ++unit_here) {
-        for (int v = 0; v < vectors; ++v) {
-          sum[rows - units + unit_here][v] = half[rows - units + unit_here][v];
-          half[rows - units + unit_here][v] = sum[rows + unit_here][v];
-        }
-      }
-      multiply<T, rows, vectors>(half, hidden_weight, padded, from.h);
-      for (int row = 0; row < rows - units; ++row) {
-        for (int v = 0; v < vectors; ++v) sum[row][v] = half[row][v];
-      }
-      for (int unit_here = 0; unit_here < units; ++unit_here) {
-        for (int v = 0; v < vectors; ++v) sum[rows + unit_here][v] = half[rows - units + unit_here][v];
+    multiply<T, rows, vectors>(sum, input_weight, shape.inputs, input);
+    // Of the last gate of a gru, the input's half is kept apart from the hidden half.
+    Several<T, vectors> apart[units];
+    if constexpr (C::sums != C::gates) {
+#pragma GCC unroll 8
+      for (int unit = 0; unit < units; ++unit) {
+        apart[unit] = sum[rows - units + unit];
+#pragma GCC unroll 3
+        for (int v = 0; v < vectors; ++v) sum[rows - units + unit].at[v] = broadcast(bias[rows + unit]);
       }
     }
-    C::template advance<T, units, vectors, save>(shape, sum, at);
+    multiply<T, rows, vectors>(sum, hidden_weight, padded, from.h);
+#pragma GCC unroll 8
+    for (int unit = 0; unit < units; ++unit) {
+      Several<T, vectors> of_unit[C::sums];
+#pragma GCC unroll 8
+      for (int gate = 0; gate < C::gates; ++gate) of_unit[gate] = sum[gate * units + unit];
+      if constexpr (C::sums != C::gates) {
+        of_unit[C::gates] = of_unit[C::gates - 1];
+        of_unit[C::gates - 1] = apart[unit];
+      }
+      advance_unit<T, C, vectors, save>(shape, of_unit, at);
+    }
     input_weight += shape.inputs * rows;
     hidden_weight += padded * rows;
     bias += C::sums * units;
-    at.h += units * vectors;
-    at.h_next += units * vectors;
-    if constexpr (C::states == 2) {
-      at.c += units * vectors;
-      at.c_next += units * vectors;
-    }
-    if constexpr (save) at.saved += units * vectors;
   }
 }
 

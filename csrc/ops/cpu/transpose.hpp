@@ -70,8 +70,14 @@ void store_columns(const Vector<T>* rows, std::int64_t count, std::int64_t chann
     Vector<T> square[lanes];
     for (std::int64_t i = 0; i < lanes; ++i) square[i] = rows[(row + i) * every];
     transpose<T>(square);
-    for (std::int64_t channel = 0; channel < channels; ++channel)
+    if (channels == lanes) {  // a loop that is unrolled keeps the square in registers
+#pragma GCC unroll 16
+      for (std::int64_t channel = 0; channel < lanes; ++channel) store(columns + channel * step + row, square[channel]);
+      continue;
+    }
+    for (std::int64_t channel = 0; channel < channels; ++channel) {
       store(columns + channel * step + row, square[channel]);
+    }
   }
   for (; row < count; ++row) {
     for (std::int64_t channel = 0; channel < channels; ++channel)

@@ -22,6 +22,12 @@ using Vector = typename VectorOf<T>::Type;
 template <class T>
 using Mask = decltype(Vector<T>{} > Vector<T>{});
 
+// One value in all lanes. (Adding it to zeros would be an addition, as -0 + 0 is 0.)
+template <class T>
+inline Vector<T> broadcast(T value) {
+  return value - Vector<T>{};
+}
+
 inline std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 
 template <class T>
