@@ -45,6 +45,11 @@ class OperatorContract:
     def operator(self) -> Any:
         return getattr(torch.ops.dnafast, self.name)
 
+    def call(self, arguments: Arguments) -> Tensor:
+        """The operator's output; of several, all in one tensor."""
+        output: Tensor = self.operator()(**arguments)
+        return output
+
     def each(self, dtype: torch.dtype = torch.float32) -> Iterator[Arguments]:
         torch.manual_seed(0)
         for case in self.cases:
@@ -57,7 +62,7 @@ class OperatorContract:
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
     def test_forward_and_gradients(self, dtype: torch.dtype) -> None:
         for arguments in self.each(dtype):
-            actual, expected = self.operator()(**arguments), self.expected(arguments)
+            actual, expected = self.call(arguments), self.expected(arguments)
             assert actual.dtype == dtype
             self.assert_equal(actual, expected, dtype)
             self.assert_same_gradients(actual, expected, arguments, dtype)
@@ -75,7 +80,7 @@ class OperatorContract:
             names = [name for name, value in arguments.items() if is_floating(value)]
 
             def function(*values: Tensor, names: list[str] = names, arguments: Arguments = arguments) -> Tensor:
-                return self.operator()(**{**arguments, **dict(zip(names, values, strict=True))})
+                return self.call({**arguments, **dict(zip(names, values, strict=True))})
 
             assert torch.autograd.gradcheck(function, tuple(arguments[name] for name in names))
 
@@ -85,17 +90,17 @@ class OperatorContract:
 
     def test_without_gradient_is_the_same(self) -> None:
         for arguments in self.each():
-            with_gradient = self.operator()(**arguments).detach()
+            with_gradient = self.call(arguments).detach()
             with torch.no_grad():
-                assert torch.equal(self.operator()(**arguments), with_gradient)
+                assert torch.equal(self.call(arguments), with_gradient)
             plain = {name: value.detach() if is_floating(value) else value for name, value in arguments.items()}
             with torch.inference_mode():
-                assert torch.equal(self.operator()(**plain), with_gradient)
+                assert torch.equal(self.call(plain), with_gradient)
 
     def test_strided_arguments(self) -> None:
         for arguments in self.each():
             loose = {name: strided(value) for name, value in arguments.items()}
-            actual, expected = self.operator()(**loose), self.operator()(**arguments)
+            actual, expected = self.call(loose), self.call(arguments)
             assert torch.equal(actual, expected)
             gradient = strided(torch.randn_like(expected))
             for one, other in zip(
@@ -145,19 +150,19 @@ class OperatorContract:
 
     def test_autocast_runs_in_float32(self) -> None:
         for arguments in self.each():
-            expected = self.operator()(**arguments)
+            expected = self.call(arguments)
             half = {
                 name: value.detach().bfloat16() if is_floating(value) else value for name, value in arguments.items()
             }
             with torch.autocast("cpu", torch.bfloat16):
-                assert torch.equal(self.operator()(**arguments), expected)
-                assert self.operator()(**half).dtype == torch.float32
+                assert torch.equal(self.call(arguments), expected)
+                assert self.call(half).dtype == torch.float32
 
     def test_repeats_bit_for_bit(self) -> None:
         for arguments in self.each():
             results = []
             for _ in range(2):
-                output = self.operator()(**arguments)
+                output = self.call(arguments)
                 results.append((output, *torch.autograd.grad(output, floating(arguments), torch.ones_like(output))))
             for one, other in zip(*results, strict=True):
                 assert torch.equal(one, other)

@@ -19,7 +19,9 @@ def noisy(labels, strength: float, seed: int):
     return 1 / (1 + np.exp(-(strength * labels + noise)))
 
 
-def bench(folder, strengths: dict[str, float], folds: int = 1, seeds: int = 2, state: str = "converged") -> Results:
+def bench(
+    folder, strengths: dict[str, float], folds: int = 1, seeds: int = 2, state: str = "converged", n_train: int = 4 * N
+) -> Results:
     entries = []
     for model, strength in strengths.items():
         runs = []
@@ -35,7 +37,7 @@ def bench(folder, strengths: dict[str, float], folds: int = 1, seeds: int = 2, s
                     folder / "runs" / name / "scores.npz",
                     row=np.arange(N), labels=labels[:, None], probabilities=scores[:, None], group=groups,
                 )  # fmt: skip
-                cells = {"run_id": name, "task": "t", "fold": fold, "seed": seed, "n_train": 4 * N, "auroc": 0.8}
+                cells = {"run_id": name, "task": "t", "fold": fold, "seed": seed, "n_train": n_train, "auroc": 0.8}
                 cells |= {"status": "finished", "training_state": state, "model": model}
                 runs.append(Run({key: str(value) for key, value in cells.items()}))
         entries.append(Entry(model, "scikit-learn" if model.endswith("logistic") else "torch", tuple(runs)))
@@ -73,6 +75,15 @@ def test_an_interval_over_folds_is_that_of_nadeau_and_bengio(tmp_path):
 
     wanted = nadeau_bengio([figure("danq", fold) - figure("kmer_logistic", fold) for fold in range(4)], 4 * N, N)
     assert dataclasses.astuple(danq.above_floor) == pytest.approx(dataclasses.astuple(wanted))
+
+
+def test_a_sample_of_the_training_part_makes_no_interval_wider(tmp_path, monkeypatch):
+    monkeypatch.setattr("dnafast.report.differences.bootstrap", None)  # folds need none
+    found = []
+    for n_train in (N // 10, 2 * N):
+        results = bench(tmp_path / str(n_train), STRENGTHS, folds=4, n_train=n_train)
+        found.append([one.above_floor for one in compare(results, results.datasets[0], "t")])
+    assert found[0] == found[1]
 
 
 def test_one_run_names_no_winner(tmp_path):

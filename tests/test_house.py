@@ -83,6 +83,20 @@ def test_the_readme_names_every_network_and_floor():
         assert f"`{name}`" in text, name
 
 
+def code_of_the_readme(word: str) -> str:
+    """The block of Python that holds this word."""
+    blocks = (block.split("```")[0] for block in (ROOT / "README.md").read_text().split("```python\n")[1:])
+    return next(block for block in blocks if word in block)
+
+
+def test_the_network_of_the_readme_keeps_every_promise(tmp_path):
+    from dnafast import contract, models
+
+    (tmp_path / "my.py").write_text("import dnafast\nimport torch\n\n" + code_of_the_readme("class Net"))
+    findings = contract.check(models.parse(f"{tmp_path}/my.py:Net[width=48]").build, length=60, n_tasks=2)
+    assert {finding.state for finding in findings} == {"kept"}, findings
+
+
 def test_the_loop_of_the_readme_runs(tmp_path, monkeypatch):
     generator = np.random.default_rng(0)
     records, peaks = [], []
@@ -95,7 +109,7 @@ def test_the_loop_of_the_readme_runs(tmp_path, monkeypatch):
     (tmp_path / "hg38.fa").write_text("".join(records))
     (tmp_path / "K562.narrowPeak.gz").write_bytes(gzip.compress("".join(peaks).encode()))
     monkeypatch.chdir(tmp_path)
-    code = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    code = code_of_the_readme("sample_negatives")
     seen = {}
     exec(code, seen)
     assert len(seen["valid"]) == 1

@@ -382,7 +382,7 @@ def _tried(name: str, promise: Callable[[Subject], str], subject: Subject, netwo
         return Finding(name, "broken", str(broken))
     except Untried as untried:
         return Finding(name, "noted", str(untried))
-    except Exception as error:  # whatever a user's code raises is what it is to be told of
+    except (Exception, SystemExit) as error:  # whatever a user's code raises is what it is to be told of
         if is_out_of_memory(error):
             raise
         config = network.config

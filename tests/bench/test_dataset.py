@@ -1,9 +1,15 @@
 """A data set's own words about itself: what is too small to say much."""
 
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from dnafast.bench.dataset import Dataset, Flow
+from dnafast.bench.lineup import check_sizes
+from dnafast.bench.options import BenchOptions
+from dnafast.bench.tiles import Tiles
 from dnafast.genome import Genome
 from dnafast.windowing import Windows
 
@@ -52,6 +58,49 @@ def test_the_flow_names_every_class_and_what_is_in_each_part():
         "open: read 2,000, used 1,900; in parts: train 1,400, valid 200, test 300",
         "closed, background: train 7, test 9",
     ]
+
+
+def test_runs_share_what_they_see_of_the_data():
+    dataset = dataset_of(valid=30)
+    folds = replace(dataset, fold_of=np.arange(150) % 3)
+    assert folds.at(1, 20) is folds.at(1, 20)
+    assert folds.at(1).part.tolist() == [{0: "train", 1: "test", 2: "valid"}[row % 3] for row in range(150)]
+    assert len({id(part) for part in folds.at(1).part}) == 3
+    # Another process makes its own.
+    folds = replace(folds, genome=None)
+    folds.at(2)
+    assert len(pickle.dumps(folds)) == len(pickle.dumps(replace(folds)))
+
+
+def test_the_checksum_holds_the_bases_of_tiles():
+    dataset = dataset_of(valid=30)
+
+    def with_tiles(first: int) -> str:
+        laid = Tiles(dataset.windows[np.arange(first, first + 5)], np.ones((5, 1), np.int8), np.zeros(5, np.int64), 5)
+        return replace(dataset, tiles=laid).checksum()
+
+    # All begin at the first base of a contig of their own.
+    assert len({dataset.checksum(), with_tiles(0), with_tiles(5)}) == 3
+    assert with_tiles(5) == with_tiles(5)
+
+
+def test_folds_that_train_on_one_class_are_refused():
+    labels = np.array([[1], [0], [1], [1]] * 30, dtype=np.int8)
+    folds = replace(dataset_of(valid=30, train=30, test=60), labels=labels, fold_of=np.arange(120) // 4 % 3)
+    for size in range(2, 9):
+        missing = [
+            len(np.unique(part.labels[part.rows("train")])) < 2 for part in (folds.at(k, size) for k in range(3))
+        ]
+        if any(missing):
+            with pytest.raises(
+                ValueError, match=f"--train-sizes {size} is so small .* in fold {missing.index(True) + 1}"
+            ):
+                check_sizes(BenchOptions(train_sizes=(size,)), [folds])
+            with pytest.raises(ValueError, match=f"{size} training windows of each fold are so few"):
+                check_sizes(BenchOptions(), [folds.limited(size)])
+        else:
+            check_sizes(BenchOptions(train_sizes=(size,)), [folds])
+            check_sizes(BenchOptions(), [folds.limited(size)])
 
 
 def test_warnings_are_given_once():

@@ -1,15 +1,23 @@
 """What a comparison can be made of: folds, sizes, tuned rates, users' networks, scores of other tools, processes."""
 
+import contextlib
 import csv
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from dnafast.bench.execution import bounded_draws
 from dnafast.bench.main import main
+from dnafast.bench.runs import Resources
 from dnafast.metrics import auroc, recall_at_fdr
+from dnafast.pretrain import skip_gram
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -95,12 +103,50 @@ def test_a_process_that_is_killed_is_a_row_and_the_bench_ends(table, tmp_path):
     # It is built here once to be looked at, so that only its run dies.
     text = (tmp_path / "killed.py").read_text().replace("os._exit(1)", "os.getpid() == %d or os._exit(1)")
     (tmp_path / "killed.py").write_text(text % os.getpid())
+    (tmp_path / "sound.py").write_text(NETWORK)
     out = tmp_path / "out"
     data = ["--table", str(table), "--quick", "--tune", "0", "--threads", "2", "--processes", "2", "--out", str(out)]
-    assert main([*data, "--models", "gc_logistic", f"{tmp_path}/killed.py:Net"]) == 1
-    broken = [row for row in rows(out / "runs.csv") if row["status"] == "failed"]
-    assert any("was killed, perhaps for lack of memory" in row["error"] for row in broken)
+    networks = [f"{tmp_path}/{name}.py:Net" for name in ("killed", "sound")]
+    assert main([*data, "--models", *networks, "--seeds", "2"]) == 1
+    found = {(row["model"], row["seed"]): row for row in rows(out / "runs.csv")}
+    # Two runs at a time: the killed ones are done when the others begin, in processes of their own.
+    assert [found["sound.py:Net", seed]["status"] for seed in "01"] == ["finished", "finished"]
+    assert all("was killed, perhaps for lack of memory" in found["killed.py:Net", seed]["error"] for seed in "01")
     assert (out / "report.html").exists()
+
+
+def test_processes_end_with_the_bench_that_began_them(table, tmp_path):
+    # A network that takes its time wherever it is not looked at by the bench itself.
+    wait = "        time.sleep(0.5 if multiprocessing.parent_process() else 0)\n"
+    slow = "import multiprocessing, time\n" + NETWORK.replace("        return", f"{wait}        return")
+    (tmp_path / "slow.py").write_text(slow)
+    data = ["--table", str(table), "--quick", "--epochs", "50", "--tune", "0"]
+    data += ["--out", str(tmp_path / "out"), "--threads", "2", "--processes", "2"]
+    models = ["--models", f"{tmp_path}/slow.py:Net", f"{tmp_path}/slow.py:Net[width=5]"]
+    command = [sys.executable, "-m", "dnafast.bench", *data, *models]
+    bench = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    runs = tmp_path / "out" / "runs"
+    try:
+        wait_until(lambda: runs.is_dir() and len(list(runs.iterdir())) == 2)
+    finally:
+        bench.kill()  # by a signal that it does not hear
+        bench.wait()
+    wait_until(lambda: not group_of(bench.pid))
+
+
+def wait_until(holds):
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come true within a minute")
+
+
+def group_of(leader: int) -> list[int]:
+    """Processes that are left of a group, those that have ended and were not waited for left out."""
+    shown = subprocess.run(["ps", "-eo", "pgid=,pid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in shown.splitlines()]
+    return [int(pid) for group, pid, state in rows if int(group) == leader and not state.startswith("Z")]
 
 
 def test_a_rate_is_searched_once_for_all_seeds_and_found_again(table, tmp_path):
@@ -117,6 +163,42 @@ def test_a_rate_is_searched_once_for_all_seeds_and_found_again(table, tmp_path):
     assert main([*data, "--tune", "2", "--seeds", "3"]) == 0
     assert search.stat().st_mtime_ns == before
     assert len(rows(out / "runs.csv")) == 3
+
+
+def test_rates_that_diverge_are_named_and_their_time_counts(table, tmp_path, monkeypatch):
+    from dnafast.bench import tuning
+    from dnafast.train import DivergedError
+
+    def diverging(*arguments, **keywords):
+        raise DivergedError(3, "training loss")
+
+    monkeypatch.setattr(tuning, "train", diverging)
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--models", "deepbind[filters=16]:native", "--out", str(out)]
+    assert main([*data, "--tune", "2"]) == 0
+    (search,) = (out / "runs").glob("*-tuning/tuning.json")
+    found = json.loads(search.read_text())["found"]
+    assert found["losses"] == {"0.0003": None, "0.001": None}
+    assert (found["told_from_chance"], found["learning_rate"]) == (False, 1e-3)
+    assert found["seconds"] > 0
+
+
+def test_a_restart_takes_no_more_threads_than_it_may(table, tmp_path):
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--tune", "0", "--threads", "2", "--out", str(out)]
+    assert main([*data, "--models", "gru[hidden=8]"]) == 0
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(config | {"torch_threads": {"t/gru[hidden=8]/torch": 7}}))
+    assert main([*data, "--models", "gru[hidden=8]", "--seeds", "2"]) == 0
+    assert [row["threads"] for row in rows(out / "runs.csv")] == ["2", "2"]
+
+
+def test_a_run_takes_its_gpu_in_whatever_process_it_is(monkeypatch):
+    taken: list[int] = []
+    monkeypatch.setattr("torch.cuda.set_device", taken.append)
+    for device in ("cpu", "cuda", "cuda:1"):
+        Resources(device, 0, torch.get_num_threads()).take()
+    assert taken == [1]
 
 
 def test_networks_meet_at_one_number_of_parameters(table, tmp_path, capsys):
@@ -179,6 +261,29 @@ def test_a_network_of_ones_own_takes_part(table, tmp_path):
     assert int(own["n_parameters"]) == 4 * 6 * 7 + 6 + 6 + 1
 
 
+def test_a_network_of_ones_own_that_breaks_a_promise_is_not_compared(table, tmp_path, capsys):
+    (tmp_path / "my.py").write_text(NETWORK.replace("amax(dim=2)", "amax(dim=2) - x.mean()"))
+    data = ["--table", str(table), "--quick", "--out", str(tmp_path / "out"), "--models", f"{tmp_path}/my.py:Net"]
+    assert main(data) == 2
+    message = capsys.readouterr().err
+    assert "my.py:Net breaks 1 of 10 promises, the first of them batch mates" in message
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("tune", ["0", "2"])
+def test_a_network_of_ones_own_that_breaks_off_is_a_row(tune, table, tmp_path):
+    path = tmp_path / "my.py"
+    # The batches of the contract have other sizes than the validation part with its 60 sequences.
+    breaking = NETWORK.replace("        return", "        if len(x) == 60:\n            {}['no']\n        return")
+    path.write_text(breaking)
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--tune", tune, "--out", str(out)]
+    assert main([*data, "--models", "gc_logistic", f"{path}:Net"]) == 1
+    line = next(number for number, text in enumerate(breaking.splitlines(), start=1) if "['no']" in text)
+    assert [row["error"] for row in rows(out / "runs.csv")] == ["", f"{path}, line {line}: KeyError: 'no'"]
+    assert (out / "report.html").exists()
+
+
 def scores_of(table: Path, out: Path, change=lambda line: line) -> Path:
     lines = ["sequence\tscore"]
     for number, line in enumerate(table.read_text().splitlines()[1:]):
@@ -216,6 +321,23 @@ def test_scores_that_are_no_probabilities_are_ranked(table, tmp_path):
     assert float(row["auroc"]) > 0.9
 
 
+def test_files_of_contestants_must_lie_elsewhere(table, tmp_path, capsys):
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--out", str(out)]
+    assert main([*data, "--models", "kmer_cnn[k=2,filters=4]", "--pretrain", "train"]) == 0
+    (vectors,) = (out / "vectors").iterdir()
+    (out / "my.py").write_text(NETWORK)
+    for asked in (
+        ["--models", f"kmer_cnn[k=2,filters=4,embedding={vectors}]"],
+        ["--models", f"{out}/my.py:Net"],
+        ["--models", "gc_logistic", "--scores", f"tool={scores_of(table, out)}"],
+    ):
+        capsys.readouterr()
+        assert main([*data, *asked, "--overwrite"]) == 2
+        assert f"lies in --out {out}, whose files are replaced" in capsys.readouterr().err
+    assert vectors.exists()
+
+
 def once(change):
     """Change the third row alone."""
     count = iter(range(10**6))
@@ -229,6 +351,8 @@ def once(change):
         (once(lambda line: f"{line}\n{line}"), ["line 5", "is there twice (first in line 4)"]),
         (once(lambda line: line + "x"), ["line 4", "is no finite number"]),
         (once(lambda line: line + "\t1"), ["line 4", "3 columns, but the header has 2"]),
+        (once(lambda line: line.partition("\t")[0]), ["line 4", "1 column, but the header has 2"]),
+        (once(lambda line: line + 140_000 * "1"), ["line 4", "field larger than field limit"]),
     ],
 )
 def test_bad_scores(change, words, tmp_path, capsys):
@@ -259,6 +383,13 @@ def test_bad_scores(change, words, tmp_path, capsys):
         (["--processes", "1000"], "--processes 1000 must be at least 1 and at most"),
         (["--recipe", "published", "--learning-rate", "0.1"], "--learning-rate has no effect with --recipe published"),
         (["--learning-rate", "0.1", "--tune", "5"], "--tune 5 looks for the rate that --learning-rate 0.1 gives"),
+        (["--models", "gc_logistic", "--seeds", "3"], "--seeds 3 has no effect with floors alone (gc_logistic)"),
+        (["--models", "gc_logistic", "--match", "params"], "--match params has no effect with floors alone"),
+        (["--models", "gc_logistic", "--tune", "5"], "--tune 5 has no effect with floors alone"),
+        (
+            ["--models", "lstm", "gc_logistic", "--match", "flops"],
+            "--match flops has no effect with one network (lstm)",
+        ),
         (["--models", "lstm[hiden=3]"], "lstm has no option 'hiden', did you mean 'hidden'"),
         (["--models", "kmer_logistic[k=3]"], "kmer_logistic has no options"),
         (["--models", "lstm", "lstm[hidden=64]"], "--models names 'lstm[hidden=64]' twice"),
@@ -271,6 +402,36 @@ def test_bad_designs(arguments, words, table, tmp_path, capsys):
     message = capsys.readouterr().err
     assert words in message
     assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("draws", "cells", "bounded"),
+    [(1000, 1, 1000), (1000, 2_000_000, 1000), (1000, 4_000_000, 500), (1000, 45_000_000, 100), (50, 10**9, 50)],
+)
+def test_many_rows_and_tasks_are_drawn_less_often(draws, cells, bounded):
+    assert bounded_draws(draws, cells) == bounded
+
+
+def test_vectors_of_a_genome_are_learnt_from_the_contigs_that_are_used(tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    text = []
+    for name in ("chr1", "chr2", "chr3", "chrUn_x", "chrM"):
+        letters = np.frombuffer(b"ACGT", dtype=np.uint8)[generator.integers(0, 4, 20_000)]
+        text.append(f">{name}\n{letters.tobytes().decode()}\n")
+    (tmp_path / "g.fa").write_text("".join(text))
+    peaks = [f"{name}\t{at}\t{at + 100}\n" for name in ("chr1", "chr2", "chr3") for at in range(500, 19_000, 1500)]
+    (tmp_path / "p.bed").write_text("".join(peaks))
+    data = ["--fasta", str(tmp_path / "g.fa"), "--peaks", str(tmp_path / "p.bed"), "--length", "100", "--quick"]
+    read = []
+
+    def noted(source, k, *, within, **keywords):
+        read.append([within.contigs[contig] for contig in within.contig])
+        return skip_gram(source, k, within=within, **keywords)
+
+    monkeypatch.setattr("dnafast.bench.vectors.skip_gram", noted)
+    models = ["--test-on", "matched", "--pretrain", "genome", "--models", "kmer_cnn[k=2,filters=4]"]
+    assert main([*data, *models, "--out", str(tmp_path / "all")]) == 0
+    assert read == [["chr1", "chr2", "chr3"]]
 
 
 def test_figures_at_natural_prevalence_are_those_of_all_tiles(tmp_path):
@@ -302,7 +463,9 @@ def test_figures_at_natural_prevalence_are_those_of_all_tiles(tmp_path):
     assert not (matched / "tiles.bed.gz").exists()
 
 
-def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, monkeypatch):
+@pytest.fixture
+def breaking_off(monkeypatch):
+    """A context in which training is stopped after an evaluation, with its state written."""
     from dnafast.bench import execution
 
     def broken_off(*arguments, progress, **keywords):
@@ -313,27 +476,28 @@ def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, monkeypat
 
         return training(*arguments, progress=stop, checkpoint_seconds=0, **keywords)
 
+    @contextlib.contextmanager
+    def context():
+        with monkeypatch.context() as patch:
+            patch.setattr(execution, "train", broken_off)
+            yield
+
     training = execution.train
-    data = [
-        "--table",
-        str(table),
-        "--tune",
-        "0",
-        "--epochs",
-        "3",
-        "--models",
-        "gru[hidden=8,dropout=0.2]",
-        "--batch-size",
-        "50",
-    ]
+    return context
+
+
+STOPPED = ["--tune", "0", "--epochs", "3", "--models", "gru[hidden=8,dropout=0.2]", "--batch-size", "50"]
+
+
+def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, breaking_off):
+    data = ["--table", str(table), *STOPPED]
     unbroken, out = tmp_path / "unbroken", tmp_path / "out"
     assert main([*data, "--out", str(unbroken)]) == 0
-    monkeypatch.setattr(execution, "train", broken_off)
-    assert main([*data, "--out", str(out)]) == 130
+    with breaking_off():
+        assert main([*data, "--out", str(out)]) == 130
     (run,) = (out / "runs").iterdir()
     (state,) = run.iterdir()
     assert state.name.startswith("checkpoint-")
-    monkeypatch.setattr(execution, "train", training)
     assert main([*data, "--out", str(out)]) == 0
     assert not state.exists()
     for name in ("scores.npz", "weights.safetensors"):
@@ -341,6 +505,32 @@ def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, monkeypat
     (row,) = rows(out / "runs.csv")
     assert row["cpu_user_seconds"] == ""  # nobody has metered the steps before
     assert row["auroc"] == rows(unbroken / "runs.csv")[0]["auroc"]
+
+
+@pytest.mark.parametrize("folds", [(), ("--folds", "3")])
+def test_a_restart_trains_on_the_windows_that_fitted_into_the_time(folds, table, unsplit, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    data = ["--table", str(unsplit if folds else table), *STOPPED[:4], *folds, "--max-train", "64", "--out", str(out)]
+    with monkeypatch.context() as patch:
+        patch.setattr("dnafast.bench.plan.most_train", lambda *arguments: 50)
+        assert main([*data, "--models", "gc_logistic", "gru[hidden=8]"]) == 0
+    before = (out / "runs.csv").read_text()
+    assert {row["n_train"] for row in rows(out / "runs.csv")} == {"50"}
+    assert main([*data, "--models", "gc_logistic", "gru[hidden=8]"]) == 0
+    assert (out / "runs.csv").read_text() == before
+    (about,) = json.loads((out / "data.json").read_text())
+    assert sum(note.startswith("Trained on ") for note in about["notes"]) == 1
+
+
+def test_a_bench_that_broke_off_begins_anew_on_other_data(table, tmp_path, breaking_off):
+    out = tmp_path / "out"
+    data = ["--table", str(table), *STOPPED, "--out", str(out)]
+    with breaking_off():
+        assert main([*data, "--max-train", "100"]) == 130
+    assert main([*data, "--max-train", "110"]) == 0
+    (row,) = rows(out / "runs.csv")
+    assert (row["status"], row["n_train"]) == ("finished", "110")
+    assert row["cpu_user_seconds"] != ""  # every step is of this start
 
 
 def test_the_state_of_other_settings_is_not_taken_up(table, tmp_path):

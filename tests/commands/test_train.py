@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dnafast.bench.options import BenchOptions
+from dnafast.bench.tuning import Tuned
 from dnafast.cli import main
 from dnafast.saved import SavedModel
 from dnafast.train.checkpoint import CheckpointFile
@@ -119,6 +120,14 @@ def test_the_learning_rate_is_looked_for_by_default(data, tmp_path):
     assert SavedModel.load(tmp_path / "run").train["learning_rate"] == found["learning_rate"]
 
 
+def test_a_search_that_tells_no_rate_from_chance_is_said(data, tmp_path, capsys, monkeypatch):
+    found = Tuned(1e-3, {"0.001": 0.69}, told_from_chance=False, seconds=1.0)
+    monkeypatch.setattr("dnafast.bench.tuning.tune", lambda *arguments: found)
+    assert train(data, tmp_path / "run", "--epochs", 1) == 0
+    said = "learning rate 0.001 (the usual one: no short run of the search was told from chance)"
+    assert said in capsys.readouterr().out
+
+
 def test_precision_and_published_recipe_reach_the_training(data, tmp_path):
     out = tmp_path / "run"
     assert train(data, out, "--epochs", 1, "--recipe", "published", "--precision", "bfloat16") == 0
@@ -182,6 +191,37 @@ def test_there_must_be_data_and_a_folder_of_its_own(data, tmp_path, capsys):
 def test_a_diverged_training_has_failed(data, tmp_path, capsys):
     assert train(data, tmp_path / "run", "--tune", 0, "--learning-rate", 1e30, "--epochs", 3) == 1
     assert "training failed: the " in capsys.readouterr().err
+
+
+NETWORK = """
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self, length, n_tasks):
+        super().__init__()
+        self.convolution = torch.nn.Conv1d(4, 4, 7)
+        self.head = torch.nn.Linear(4, n_tasks)
+
+    def forward(self, x):
+        return self.head(self.convolution(x).amax(dim=2))
+"""
+
+
+def test_a_network_of_ones_own_keeps_its_promises_before_it_is_trained(data, tmp_path, capsys):
+    (tmp_path / "my.py").write_text(NETWORK.replace("amax(dim=2)", "amax(dim=2)[0]"))
+    assert train(data, tmp_path / "run", *FAST, model=f"{tmp_path}/my.py:Net") == 2
+    printed = capsys.readouterr().err
+    assert "my.py:Net breaks 1 of 1 promises, the first of them shapes" in printed
+    assert printed.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_of_ones_own_that_breaks_off_has_failed(data, tmp_path, capsys):
+    # The batches of the contract have other sizes than the validation part with its 60 sequences.
+    breaking = NETWORK.replace("        return", "        if len(x) == 60:\n            {}['no']\n        return")
+    (tmp_path / "my.py").write_text(breaking)
+    assert train(data, tmp_path / "run", *FAST, model=f"{tmp_path}/my.py:Net") == 1
+    assert capsys.readouterr().err == f"dnafast: training failed: {tmp_path}/my.py, line 12: KeyError: 'no'\n"
 
 
 # Options of the bench that one network's training takes; what a bench gets anew belongs here or among the fixed ones.

@@ -154,6 +154,7 @@ def test_implementations_and_what_is_built() -> None:
         ("promoter_lstm[pooling_strategy=lst]", "must be one of last, .*did you mean 'last'"),
         ("deepbind:natve", "deepbind has no implementation 'natve', did you mean 'native'"),
         ("my.py", "'my.py' names a file and no class of it: write my.py:CLASS"),
+        ("my.py:", "'my.py:' names a file and no class of it: write my.py:CLASS"),
         ("my.py[width=3]:Net", "names a file and no class"),
         ("absent/my.py:Net", r"absent/my.py, the file of Net, does not exist"),
     ],
@@ -188,6 +189,9 @@ def test_a_users_file_is_known_by_its_bytes(net: str, tmp_path: Path) -> None:
     assert there.as_json()["source_checksum"] != saved["source_checksum"]
     with pytest.raises(ValueError, match=r"my\.py has changed since this model was saved"):
         Specification.from_json({**saved, "name": there.name})
+    (other / "never_run.py").write_text("raise KeyboardInterrupt\n")
+    with pytest.raises(ValueError, match=r"never_run\.py has changed since this model was saved"):
+        Specification.from_json({**saved, "name": f"{other}/never_run.py:Net"})
     with pytest.raises(ValueError, match="lacks options"):
         Specification.from_json({key: value for key, value in saved.items() if key != "options"})
 

@@ -156,6 +156,7 @@ def test_an_own_operator_is_not_counted(built: Any) -> None:
         ("width = 3\nheight = wdth\nclass Net(nn.Module): pass", "my.py, line 5: NameError: name 'wdth'"),
         ("import no_such_package", "my.py, line 4: ModuleNotFoundError: No module named 'no_such_package'"),
         ("open('/no/such/file')", "my.py, line 4: FileNotFoundError"),
+        ("a = 1\0", "my.py: SyntaxError: source code string cannot contain null bytes"),
         ("raise SystemExit(3)", "my.py, line 4: SystemExit: 3"),
         ("class Network(nn.Module): pass", r"Net is not there, did you mean 'Network'\? \(networks in it: Network\)"),
         ("class Net: pass", r"Net is no torch.nn.Module \(networks in it: none\)"),
@@ -170,6 +171,20 @@ def test_an_own_operator_is_not_counted(built: Any) -> None:
         (
             "class Net(nn.Module):\n    def __init__(self, length, n_tasks):\n        self.head = nn.Linear(1, 2)",
             "my.py, line 6: AttributeError: cannot assign module before Module.__init__.* while Net.length=20",
+        ),
+        (
+            "class Net(nn.Module):\n    def __init__(self, length, n_tasks):\n        exit(5)",
+            "my.py, line 6: SystemExit: 5, while Net.length=20",
+        ),
+        (SIMPLE.format(attributes="flops = 12"), r"my.py, line \d+: Net.flops=12 must be a method that gives"),
+        (
+            SIMPLE.format(attributes="flops = lambda self: 'many'"),
+            r"my.py, line \d+: Net.flops\(\) gives 'many' and must give a whole number",
+        ),
+        (SIMPLE.format(attributes="flops = lambda self: -1"), r"Net.flops\(\) gives -1 and must give a whole number"),
+        (
+            SIMPLE.format(attributes="flops = lambda self: self.none"),
+            r"my.py, line 6: AttributeError: .*'none', while Net.flops\(\) was asked for",
         ),
         (SIMPLE.format(attributes="encoding = OneHot"), r"my.py, line \d+: Net.encoding=.* must be an encoding"),
         (SIMPLE.format(attributes="minimum_length = 0"), "Net.minimum_length=0 must be a whole number of at least 1"),

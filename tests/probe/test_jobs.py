@@ -54,7 +54,7 @@ def test_each_job_is_done_once_and_found_again(tmp_path):
 def test_several_processes_give_what_one_gives(tmp_path):
     jobs = pairs.runs(quick())[:2]
     alone, together = (
-        {job.id: result["row"] for job, result in carry_out(jobs, tmp_path / str(processes), processes=processes)}
+        {job.id: result["rows"] for job, result in carry_out(jobs, tmp_path / str(processes), processes=processes)}
         for processes in (1, 2)
     )
     assert alone == together

@@ -121,9 +121,14 @@ def test_runs_have_names_of_their_own_and_parts_that_do_not_meet():
     assert len(np.unique(letters, axis=0)) == len(letters) == 64 + 8 + 8
 
 
-def test_a_run_gives_a_whole_row_and_the_same_again():
-    run = pairs.runs(quick())[0]
-    row = run.perform()["row"]
-    assert set(row) == set(pairs.COLUMNS)
-    assert row["training_state"] in ("converged", "budget_ended", "at_chance")
-    assert run.perform()["row"] == row
+def test_a_run_is_tested_at_its_own_distance_and_at_the_others_and_gives_the_same_again():
+    run = next(one for one in pairs.runs(quick()) if one.rule == "hold" and one.distance == 88)
+    result = run.perform()
+    assert [set(row) for row in result["rows"]] == [set(pairs.COLUMNS)] * 2
+    assert [(row["distance"], row["tested_distance"]) for row in result["rows"]] == [(88, 88), (88, 46)]
+    own, other = result["rows"]
+    assert own["accuracy"] == result["outcome"]["accuracy"]
+    # Eight other sequences: all figures alike would mean that the same were scored.
+    assert own["log_loss"] != other["log_loss"]
+    assert own["training_state"] in ("converged", "budget_ended", "at_chance")
+    assert run.perform()["rows"] == result["rows"]

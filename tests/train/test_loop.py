@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import pickle
 
 import pytest
 import torch
@@ -288,6 +289,16 @@ def test_too_little_memory_says_which_batch_size_to_try(error):
         train(Full(error, in_training=False), training, validation, TrainConfig(), seed=0)
     with pytest.raises(OutOfMemoryError, match="in batches of 1: the model is too large"):
         train(Full(error, in_training=True), Batches(*draw(4), batch_size=1), validation, TrainConfig(), seed=0)
+
+
+def test_errors_reach_another_process_whole():
+    diverged, out_of_memory = DivergedError(3, "training loss"), OutOfMemoryError("training", 64)
+    diverged.history = [{"step": 1}]
+    for error in (diverged, out_of_memory):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert vars(again) == vars(error)
 
 
 def test_memory_that_the_machine_does_not_have():

@@ -4,16 +4,14 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <memory>
-#include <new>
 #include <vector>
 
-#include "ops/check.hpp"
 #include "ops/compat.hpp"
+#include "ops/cpu/bad_code.hpp"
+#include "ops/cpu/buffer.hpp"
 #include "ops/cpu/instruction_set.hpp"
 
 namespace dnafast {
@@ -56,22 +54,6 @@ const Conv1dKernels<T>& kernels_here() {
     return conv1d_baseline_double;
   }
 }
-
-// Memory that starts at a cache line and is not touched before it is used.
-template <class T>
-class Buffer {
- public:
-  explicit Buffer(std::int64_t count)
-      : data_(static_cast<T*>(::operator new(static_cast<std::size_t>(count) * sizeof(T), alignment))) {}
-  T* get() const { return data_.get(); }
-
- private:
-  static constexpr std::align_val_t alignment{64};
-  struct Free {
-    void operator()(T* data) const { ::operator delete(data, alignment); }
-  };
-  std::unique_ptr<T, Free> data_;
-};
 
 std::int64_t power(std::int64_t base, std::int64_t exponent) {
   std::int64_t value = 1;
@@ -198,43 +180,6 @@ void lay_out_kernel(const Conv1dShape& shape, const Blocks<T>& blocks, const T* 
   }
   if (bias != nullptr) std::copy_n(bias, shape.channels, block_bias);
 }
-
-// The index of the first code above 4 in [begin, end), or end.
-std::int64_t first_bad_code(const std::uint8_t* codes, std::int64_t begin, std::int64_t end) {
-  constexpr std::int64_t step = 4096;
-  for (std::int64_t from = begin; from < end; from += step) {
-    const std::int64_t to = std::min(end, from + step);
-    std::uint8_t highest = 0;
-    for (std::int64_t i = from; i < to; ++i) highest = std::max(highest, codes[i]);
-    if (highest > 4) return std::find_if(codes + from, codes + to, [](std::uint8_t code) { return code > 4; }) - codes;
-  }
-  return end;
-}
-
-// Collects, over slices, the first code that is none; told after the parallel loop, which is no place to throw from.
-class BadCode {
- public:
-  // Whether all of sequences [begin, end) are codes.
-  bool none_in(const Conv1dShape& shape, const std::uint8_t* codes, std::int64_t begin, std::int64_t end) {
-    const std::int64_t found = first_bad_code(codes, begin * shape.length, end * shape.length);
-    if (found == end * shape.length) return true;
-    std::int64_t before = at_.load();
-    while (found < before && !at_.compare_exchange_weak(before, found)) {
-    }
-    return false;
-  }
-
-  void tell(const Conv1dShape& shape, const std::uint8_t* codes) const {
-    const std::int64_t at = at_.load();
-    if (at == nowhere) return;
-    refuse("codes[", at / shape.length, ", ", at % shape.length, "] is ", static_cast<int>(codes[at]),
-           ": expected base codes 0 to 3 (A C G T) or 4 (unknown)");
-  }
-
- private:
-  static constexpr std::int64_t nowhere = std::numeric_limits<std::int64_t>::max();
-  std::atomic<std::int64_t> at_{nowhere};
-};
 
 template <class T>
 bool all_finite(const T* values, std::int64_t count) {
@@ -370,7 +315,7 @@ void conv1d_forward(const Conv1dShape& shape, const std::uint8_t* codes, const T
 
   BadCode bad;
   parallel_slices(shape.sequences, slices, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-    if (!bad.none_in(shape, codes, begin, end)) return;
+    if (!bad.none_in(codes, shape.length, begin, end)) return;
     const Workspace<T> space(shape, words, kernels);
     std::vector<WordSequence> sequences(static_cast<std::size_t>(space.group()));
     for (std::int64_t first = begin; first < end; first += space.group()) {
@@ -387,7 +332,7 @@ void conv1d_forward(const Conv1dShape& shape, const std::uint8_t* codes, const T
       }
     }
   });
-  bad.tell(shape, codes);
+  bad.tell("codes", codes, shape.length);
 }
 
 template <class T>

@@ -9,8 +9,8 @@
 
 #include "ops/cpu/conv1d.hpp"
 #include "ops/cpu/conv1d_tables.hpp"
-#include "ops/cpu/conv1d_transpose.hpp"
-#include "ops/cpu/conv1d_vector.hpp"
+#include "ops/cpu/transpose.hpp"
+#include "ops/cpu/vector.hpp"
 
 namespace dnafast {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "ops/cpu/conv1d.hpp"
-#include "ops/cpu/conv1d_vector.hpp"
+#include "ops/cpu/vector.hpp"
 
 namespace dnafast {
 namespace {

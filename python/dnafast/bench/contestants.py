@@ -50,10 +50,17 @@ class Contestant:
         """Checksum of what it is made of, where that is a file of the user's."""
         if self.scores is not None:
             return checksum_file(self.scores)
-        if self.specification is None:
-            return None
+        return None if self.specification is None else self.specification.as_json()["source_checksum"]
+
+    @property
+    def file(self) -> Path | None:
+        """The user's file that it is made of: scores, a class, or vectors of k-mers."""
+        if self.scores is not None or self.specification is None:
+            return self.scores
+        if self.specification.is_user:
+            return Path(self.specification.name.rpartition(":")[0])
         embedding = dict(self.specification.options).get("embedding")
-        return checksum_file(embedding) if embedding else self.specification.as_json()["source_checksum"]
+        return None if embedding is None else Path(embedding)
 
     def with_config(self, config: ModelConfig) -> Contestant:
         """The same network in the same implementation, with the options of another configuration."""

@@ -27,6 +27,7 @@ _FEWEST = 30
 # Where even an AUROC as high as this on the validation part could be chance, the page warns of it.
 _CHANCE_TO_WARN_OF = 0.65
 FEWEST_BLOCKS = 20
+_PIECE = 1 << 16  # windows whose bases are held at once
 
 
 @dataclass
@@ -97,6 +98,11 @@ class Dataset:
     fold: int = 0
     most_train: int | None = None
     tiles: Tiles | None = None
+    _views: dict[tuple[int, int | None], Dataset] = field(default_factory=dict, init=False, repr=False)
+
+    def __getstate__(self) -> dict[str, object]:
+        """What goes to another process: views are made there anew."""
+        return vars(self) | {"_views": {}}
 
     @property
     def folds(self) -> int:
@@ -106,9 +112,19 @@ class Dataset:
     def at(self, fold: int, size: int | None = None) -> Dataset:
         """The same rows with the parts of a fold, and at most `size` of them in training.
 
-        A smaller training part is a subset of a larger one.
+        A smaller training part is a subset of a larger one. Runs that see the same share what is made here: there may
+        be hundreds, and a million rows.
         """
-        part = self.part if self.fold_of is None else part_names(self.fold_of, fold, self.folds).astype(object)
+        if (fold, size) not in self._views:
+            self._views[fold, size] = self._at(fold, size)
+        return self._views[fold, size]
+
+    def _at(self, fold: int, size: int | None) -> Dataset:
+        part = self.part
+        if self.fold_of is not None:
+            names = part_names(self.fold_of, fold, self.folds)
+            # Not by astype, which makes a text of its own for each row.
+            part = np.array(PARTS, dtype=object)[np.argmax([names == name for name in PARTS], axis=0)]
         train = np.flatnonzero(part == "train")
         sizes = [one for one in (size, self.most_train, len(train)) if one is not None]
         if (size := min(sizes)) < len(train):
@@ -126,11 +142,16 @@ class Dataset:
 
     def checksum(self) -> str:
         """Checksum of all that training and scoring depend on: bases, labels, parts."""
-        codes = self.codes(np.arange(len(self.windows)))
+        bases = self._bases(self.windows)
         parts = np.array([PARTS.index(part) for part in self.part], dtype=np.int8)
         folds = () if self.fold_of is None else (self.fold_of,)
-        tiles = () if self.tiles is None else (self.tiles.windows.start, self.tiles.labels)
-        return checksum(codes, self.windows.strand, self.labels, parts, self.group, *folds, *tiles)
+        tiles = () if self.tiles is None else (self._bases(self.tiles.windows), self.tiles.fold, self.tiles.labels)
+        return checksum(bases, self.windows.strand, self.labels, parts, self.group, *folds, *tiles)
+
+    def _bases(self, windows: Windows) -> str:
+        """Checksum of the bases of windows, read piece by piece."""
+        pieces = (windows[first : first + _PIECE] for first in range(0, len(windows), _PIECE))
+        return checksum(*(checksum(np.asarray(self.genome.encode(piece, BaseCodes()))) for piece in pieces))
 
     def limited(self, most_train: int | None, seed: int = 0) -> Dataset:
         """The same data with at most `most_train` training rows, drawn at random; other parts stay whole.

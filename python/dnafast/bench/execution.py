@@ -27,6 +27,10 @@ from dnafast.saved import SavedModel
 from dnafast.splitting import PARTS
 from dnafast.train import Progress, train
 
+# Draws times rows times tasks that take about two minutes (AUROC and AUPRC, one core).
+_MOST_CELLS = 2_000_000_000
+_FEWEST_DRAWS = 100
+
 
 def execute(
     run: Run,
@@ -47,7 +51,7 @@ def execute(
         tuned: the learning rate that short runs have found; None where none was looked for.
         progress: called every few steps while a network is trained.
     """
-    torch.set_num_threads(run.resources.torch_threads)
+    run.resources.take()
     if run.contestant.is_floor:
         return _execute_floor(run, folder)
     if run.contestant.scores is not None:
@@ -82,7 +86,7 @@ def _execute_network(
             seed=run.seed,
             meter=meter,
             progress=progress,
-            checkpoint=_checkpoint(run, folder),
+            checkpoint=_checkpoint({**run.config(), "train": config, "data": data_checksum}, folder),
             data_checksum=data_checksum,
         )
         with meter.phase("evaluation"):
@@ -145,9 +149,9 @@ def _execute_network(
     return outcome
 
 
-def _checkpoint(run: Run, folder: Path) -> Path:
-    """Where the state of a run under way is kept; that of other settings is removed."""
-    path = folder / f"{CHECKPOINT_STEM}{checksum(json.dumps(plain(run.config()), sort_keys=True))[:8]}.pt"
+def _checkpoint(asked: Row, folder: Path) -> Path:
+    """Where the state of a run under way is kept; that of other settings, data or learning rates is removed."""
+    path = folder / f"{CHECKPOINT_STEM}{checksum(json.dumps(plain(asked), sort_keys=True))[:8]}.pt"
     for other in folder.glob(f"{CHECKPOINT_STEM}*"):
         if other != path:
             other.unlink()
@@ -238,6 +242,7 @@ def _outcome(
     phases = meter.rows()
     spent = {name: sum(phase[name] for phase in phases) for name in ("cpu_user_seconds", "cpu_system_seconds")}
     narrow = metrics.narrow_sites(test_labels)
+    draws = bounded_draws(run.draws, test_labels.size)
     rows = []
     for column, task in enumerate(data.tasks):
         truth, scores = test_labels[:, column], test_probabilities[:, column]
@@ -247,7 +252,7 @@ def _outcome(
             threshold = metrics.best_threshold(valid_labels[:, column], valid_probabilities[:, column])
         row |= metrics.classification_metrics(truth, scores, threshold)
         for metric in ("auroc", "auprc"):
-            low, high = metrics.bootstrap_interval(truth, scores, group, metric=metric, draws=run.draws)
+            low, high = metrics.bootstrap_interval(truth, scores, group, metric=metric, draws=draws)
             row |= {f"{metric}_low": low, f"{metric}_high": high}
         if narrow.any():
             row["n_narrow"] = int((truth[narrow] >= 0).sum())
@@ -262,6 +267,11 @@ def _outcome(
         "fold": run.fold,
     }
     return Outcome(rows, [{**identity, **phase} for phase in phases])
+
+
+def bounded_draws(draws: int, cells: int) -> int:
+    """Draws of the bootstrap, fewer where there are many rows times tasks: they would take longer than the training."""
+    return min(draws, max(_FEWEST_DRAWS, _MOST_CELLS // cells))
 
 
 def _memory_row(memory: Memory) -> Row:

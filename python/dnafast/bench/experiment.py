@@ -27,6 +27,7 @@ from dnafast.bench.lineup import (
     check_scores,
     check_sizes,
     check_that_networks_take_part,
+    check_users_networks,
     recipe_of,
     resources_of,
     runs_of,
@@ -71,7 +72,7 @@ class Experiment:
         who = contestants(options.models, options.scores)
         check_that_networks_take_part(options, who)
         resources = resources_of(options)
-        check_folder(options)
+        check_folder(options, [one.file for one in who if one.file is not None])
         threads.limit(options.threads)
         recipe = recipe_of(options)
         meter = Meter(device="cpu")
@@ -81,12 +82,13 @@ class Experiment:
         for dataset in prepared:
             console.print(_describe(dataset), soft_wrap=True)
             check_scores(who, dataset)
+        check_users_networks(who, prepared[0])
 
         def runs_on(limited: Sequence[Dataset], torch_threads: dict[str, int]) -> tuple[Run, ...]:
             found = runs_of(options, recipe, resources, who, limited)
-            return tuple(
-                run.with_torch_threads(torch_threads.get(entry(run), resources.torch_threads)) for run in found
-            )
+            # An earlier start may have had more threads for a run: fewer processes at a time, for one.
+            most = resources.torch_threads
+            return tuple(run.with_torch_threads(min(most, torch_threads.get(entry(run), most))) for run in found)
 
         limit = asked_limit = options.max_train or (recipes.QUICK_TRAIN if options.quick else None)
         torch_threads: dict[str, int] = {}
@@ -94,7 +96,7 @@ class Experiment:
         earlier = earlier_decisions(options)
         if earlier is not None:
             limit, torch_threads = earlier["max_train"], dict(earlier["torch_threads"])
-        prepared = [dataset.limited(limit) for dataset in prepared]
+        whole, prepared = prepared, [dataset.limited(limit) for dataset in prepared]
         check_sizes(options, prepared)
         runs = runs_on(prepared, torch_threads)
         if recipe.timed_steps:
@@ -113,7 +115,8 @@ class Experiment:
             console.print(f"{len(runs)} runs; a quick bench is not timed beforehand.")
         if earlier is not None and (is_too_long or limit != asked_limit):
             console.print(_kept_limit(options, limit), soft_wrap=True)
-        prepared = [dataset.limited(limit) for dataset in prepared]
+        # Of the whole part, as a restart draws them that knows the limit beforehand.
+        prepared = [dataset.limited(limit) for dataset in whole]
         check_sizes(options, prepared)
         checksums = {dataset.name: dataset.checksum() for dataset in prepared}
         experiment = cls(
@@ -156,7 +159,7 @@ class Experiment:
             )
         missing = self._not_done_earlier(outcomes)
         missing = [replace(run, vectors=vectors_path(out, run)) for run in missing]
-        for path in learn_vectors(out, missing, self.options.threads):
+        for path in learn_vectors(out, missing, self.options):
             self.console.print(f"Vectors of k-mers from {self.options.pretrain}: {path}", soft_wrap=True)
         self._write_tables(outcomes)
         with self._progress() as progress:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import dnafast
 from dnafast.bench.finished import RUN_FILES, TUNING_NAME, VECTORS, remove_checkpoints, sound_record, sound_records
 from dnafast.bench.options import BenchOptions
-from dnafast.records import RECORD_NAME, check_writable_folder, config_differences, finished_run, plain
+from dnafast.records import (
+    RECORD_NAME,
+    check_writable_folder,
+    config_differences,
+    finished_run,
+    plain,
+    read_json_object,
+)
 
 if TYPE_CHECKING:
     # Runs load torch, which measuring the data path does without.
@@ -19,12 +26,16 @@ if TYPE_CHECKING:
 
 DATA_PATH_TABLE = "data_path.csv"
 """What ``--only data`` leaves, and a comparison of networks does not."""
+PROBE_FILES = (
+    *("probe.json", "factorial.csv", "effects.csv", "reach.csv", "input_reach.csv", "attention.csv", "pairs.csv"),
+)
+"""What ``--probe`` leaves beside its page and its runs."""
 _CONFIG = "config.json"
 # What a bench leaves in its folder; --overwrite removes these and nothing else. The configuration goes last: it says
 # that the folder is a bench's, for as long as anything of the bench is there.
 _FILES = (
     *("report.html", "summary.md", "summary.json", "runs.csv", "phases.csv", "data.json"),
-    *("dataset.bed.gz", "dataset.csv.gz", "genome.fa.gz", "tiles.bed.gz", DATA_PATH_TABLE, _CONFIG),
+    *("dataset.bed.gz", "dataset.csv.gz", "genome.fa.gz", "tiles.bed.gz", DATA_PATH_TABLE, *PROBE_FILES, _CONFIG),
 )
 # What only a configuration of ours has, all together; where it is damaged, how the tables begin tells as well.
 _OWN_KEYS = frozenset({"version", "checksums", "options", "command", "machine"})
@@ -33,42 +44,59 @@ _OWN_TABLES = {"runs.csv": b"task,model,implementation,encoding,", DATA_PATH_TAB
 _PASSING = ("plan", "overwrite", "models", "scores", "seeds", "train_sizes", "processes", "out", "max_minutes")
 
 
-def check_folder(options: BenchOptions) -> None:
+def check_folder(options: BenchOptions, files: Sequence[Path] = ()) -> None:
     """Refuse a folder that cannot be written, or that holds something else than a bench.
+
+    Args:
+        options: with the folder, and most of the files that are read.
+        files: what else is read.
 
     Raises:
         ValueError, OSError: names the folder.
     """
     out = check_writable_folder(options.out)
-    _check_that_inputs_lie_elsewhere(options)
+    _check_that_inputs_lie_elsewhere(options, files)
     if out.is_dir() and not _is_ours(out) and any(out.iterdir()):
         raise ValueError(f"--out {out} is a folder with other files in it: choose a new or empty one")
     if options.overwrite or not (out / _CONFIG).exists():
         return
-    # Networks can be added to a comparison; a measurement of the data path is one whole.
-    has_data_path = (out / DATA_PATH_TABLE).exists()
-    if options.only == "data" or has_data_path:
-        what = "a measurement of the data path" if has_data_path else "a comparison of networks"
-        raise ValueError(f"--out {out} holds {what}: choose another folder, or replace it with --overwrite")
-    _earlier_configuration(out)
+    # Networks can be added to a comparison, and a probe goes on; a measurement of the data path is one whole.
+    there = _what_is_in(out)
+    if options.only == "data" or there != (_PROBE if options.probe else _COMPARISON):
+        raise ValueError(f"--out {out} holds {there}: choose another folder, or replace it with --overwrite")
+    if not options.probe:
+        _earlier_configuration(out)
 
 
-def _check_that_inputs_lie_elsewhere(options: BenchOptions) -> None:
+_COMPARISON, _PROBE = "a comparison of networks", "a probe"
+
+
+def _what_is_in(out: Path) -> str:
+    """What the bench in a folder is, in words."""
+    if (out / DATA_PATH_TABLE).exists():
+        return "a measurement of the data path"
+    options = (read_json_object(out / _CONFIG) or {}).get("options")
+    is_probe = isinstance(options, dict) and options.get("probe") is True
+    return _PROBE if is_probe or (out / PROBE_FILES[0]).exists() else _COMPARISON
+
+
+def _check_that_inputs_lie_elsewhere(options: BenchOptions, files: Sequence[Path]) -> None:
     """Refuse to read what the results, or --overwrite, would replace.
 
     Raises:
         ValueError: names the file.
     """
     out = options.out
-    given = [(name, getattr(options, name)) for name in ("fasta", "positives", "negatives", "table")]
-    given += [("peaks", Path(one.partition("=")[2] or one)) for one in options.peaks]
-    given += [("exclude", path) for path in options.exclude]
+    given = [(f"--{name} ", getattr(options, name)) for name in ("fasta", "positives", "negatives", "table")]
+    given += [("--peaks ", Path(one.partition("=")[2] or one)) for one in options.peaks]
+    given += [("--exclude ", path) for path in options.exclude]
+    given += [("", path) for path in files]
     for name, path in given:
         # A link counts where it lies and where it leads.
         if path is not None and (
             path.resolve().is_relative_to(out.resolve()) or out.absolute() in path.absolute().parents
         ):
-            raise ValueError(f"--{name} {path} lies in --out {out}, whose files are replaced: choose another --out")
+            raise ValueError(f"{name}{path} lies in --out {out}, whose files are replaced: choose another --out")
 
 
 def _is_ours(out: Path) -> bool:

@@ -59,7 +59,9 @@ def floor_scores(
         return {}
     rows = tiles.rows(run.fold)
     found = [
-        probabilities(np.asarray(run.dataset.genome.encode(tiles.windows[part], BaseCodes())))
+        probabilities(
+            np.asarray(run.dataset.genome.encode(tiles.windows[part], BaseCodes(), threads=run.resources.threads))
+        )
         for part in np.array_split(rows, max(1, -(-len(rows) // _FLOOR_BATCH)))
     ]
     return _figures(run, rows, np.concatenate(found), folder)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnafast.bench.dataset import Dataset
-from dnafast.regions.text import read_bytes
+from dnafast.regions.text import counted, read_bytes
 
 _PLACE = ("contig", "start", "end")
 
@@ -118,14 +118,24 @@ def _rows(path: Path, data: Dataset) -> Iterator[tuple[int, str, tuple[float, ..
             raise ValueError(f"{path}, line 1: there are two columns {name!r}")
     at = [header.index(name) for name in wanted]
     scores_at = [header.index(name) for name in tasks]
-    for number, cells in enumerate(csv.reader(lines[1:], delimiter=delimiter), start=2):
-        if not cells:
-            continue
+    for number, cells in _cells(path, lines, delimiter):
         if len(cells) != len(header):
-            raise ValueError(f"{path}, line {number}: {len(cells)} columns, but the header has {len(header)}")
+            count = counted(len(cells), "column")
+            raise ValueError(f"{path}, line {number}: {count}, but the header has {len(header)}")
         place = [cells[index].strip() for index in at]
         key = "{}:{}-{}".format(*place) if data.kind == "genome" else _letters(place[0])
         yield number, key, tuple(_number(path, number, tasks[i], cells[index]) for i, index in enumerate(scores_at))
+
+
+def _cells(path: Path, lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Numbers and cells of the lines after the header that are not blank."""
+    reader = csv.reader(lines[1:], delimiter=delimiter)
+    try:
+        for cells in reader:
+            if cells:
+                yield reader.line_num + 1, cells
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num + 1}: {error}") from None
 
 
 def _letters(sequence: str) -> str:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
-from dnafast import models, recipes, threads
+from dnafast import contract, models, recipes, threads
 from dnafast.bench.contestants import Contestant
 from dnafast.bench.dataset import Dataset
 from dnafast.bench.given_scores import read_scores
-from dnafast.bench.options import BenchOptions
+from dnafast.bench.options import DEFAULTS, BenchOptions
 from dnafast.bench.runs import Resources, Run, Tuning
 from dnafast.bench.tuning import rates
 from dnafast.bench.vectors import with_vectors
@@ -78,6 +79,25 @@ def _tunes(options: BenchOptions) -> bool:
     return bool(options.tune) and options.learning_rate is None and options.recipe == "equal"
 
 
+def check_users_networks(who: Sequence[Contestant], dataset: Dataset) -> None:
+    """Try on networks that are not dnafast's own what every network promises, before anything is compared.
+
+    Raises:
+        ValueError: a promise is broken; with the first of them, and the command that shows all.
+    """
+    length, n_tasks = dataset.windows.length, len(dataset.tasks)
+    for one in who:
+        if one.specification is None or not one.specification.is_user:
+            continue
+        findings = contract.check(one.specification.build, length=length, n_tasks=n_tasks)
+        broken = [finding for finding in findings if finding.state == "broken"]
+        if broken:
+            raise ValueError(
+                f"{one.name} breaks {len(broken)} of {len(findings)} promises, the first of them {broken[0].promise} "
+                f"({broken[0].sentence}): 'dnafast check' shows all"
+            )
+
+
 def check_scores(who: Sequence[Contestant], dataset: Dataset) -> None:
     """Read every file of scores once, so that what is wrong with it is said before anything is trained."""
     for one in who:
@@ -87,7 +107,7 @@ def check_scores(who: Sequence[Contestant], dataset: Dataset) -> None:
 
 
 def check_sizes(options: BenchOptions, prepared: Sequence[Dataset]) -> None:
-    """Refuse a batch that is more than the training part, and sizes of that part that are all of it or more."""
+    """Refuse a batch that is more than the training part, and sizes of that part that are all of it or lack a class."""
     for dataset in prepared:
         there = min(len(dataset.at(fold).rows("train")) for fold in range(dataset.folds))
         if options.batch_size is not None and options.batch_size > there:
@@ -101,26 +121,46 @@ def check_sizes(options: BenchOptions, prepared: Sequence[Dataset]) -> None:
                     f"--train-sizes {size} must be below the {there:,} windows that the training part of "
                     f"{dataset.name} has, which are trained on as well"
                 )
-            data = dataset.at(0, size)
-            for column, task in enumerate(data.tasks):
-                labels = data.labels[data.rows("train"), column]
-                if not ((labels == 1).any() and (labels == 0).any()):
-                    raise ValueError(f"--train-sizes {size} is so small that a class of {task} is missing: give more")
+            _check_classes(dataset, size, f"--train-sizes {size} is so small")
+        if dataset.most_train is not None:
+            _check_classes(dataset, None, f"{dataset.most_train:,} training windows of each fold are so few")
+
+
+def _check_classes(dataset: Dataset, size: int | None, what: str) -> None:
+    """Refuse training parts, one for each fold, of which one lacks a class of a task."""
+    for fold in range(dataset.folds):
+        data = dataset.at(fold, size)
+        labels = data.labels[data.rows("train")]
+        both = (labels == 1).any(axis=0) & (labels == 0).any(axis=0)
+        if not both.all():
+            in_fold = f" in fold {fold + 1}" if dataset.folds > 1 else ""
+            raise ValueError(
+                f"{what} that a class of {data.tasks[int(np.argmin(both))]} is missing{in_fold}: give more"
+            )
 
 
 def check_that_networks_take_part(options: BenchOptions, who: Sequence[Contestant]) -> None:
-    """Refuse options of training where nothing is trained by steps.
+    """Refuse options of networks where there is none, and of several where there is one.
 
     Raises:
         ValueError: names the option.
     """
-    if any(one.is_network for one in who):
+    networks = {one.name for one in who if one.is_network}
+    if len(networks) == 1 and options.match is not None:
+        raise ValueError(
+            f"--match {options.match} has no effect with one network ({networks.pop()}): leave it out, or name another"
+        )
+    if networks:
         return
-    for name in ("epochs", "batch_size", "learning_rate"):
-        if getattr(options, name) is not None:
+    for name in ("epochs", "batch_size", "learning_rate", "recipe", "tune", "match", "seeds"):
+        given = getattr(options, name)
+        if given != DEFAULTS[name]:
             floors = ", ".join(one.name for one in who)
-            flag = f"--{name.replace('_', '-')} {getattr(options, name)}"
-            raise ValueError(f"{flag} has no effect with floors alone ({floors}): leave it out, or name a network")
+            shown = " ".join(map(str, given)) if isinstance(given, tuple) else given
+            raise ValueError(
+                f"--{name.replace('_', '-')} {shown} has no effect with floors alone ({floors}): leave it out, or name "
+                "a network"
+            )
 
 
 def resources_of(options: BenchOptions) -> Resources:
@@ -139,12 +179,5 @@ def resources_of(options: BenchOptions) -> Resources:
         there = torch.cuda.device_count()
         if int(number or 0) >= there:
             raise ValueError(f"--device {options.device!r}: torch sees {there} GPUs here; use --device cpu")
-        # Events and streams are those of the current device.
-        torch.cuda.set_device(int(number or 0))
     data_threads, torch_threads = threads.shares(max(1, threads.resolve_threads(options.threads) // options.processes))
     return Resources(device, data_threads, torch_threads)
-
-
-def _entry(dataset: Dataset, contestant: Contestant) -> str:
-    """A contestant on a data set, as a key in config.json."""
-    return f"{dataset.name}/{contestant.name}/{contestant.implementation}"

@@ -13,6 +13,7 @@ from dnafast.bench import options as bench_options
 if TYPE_CHECKING:
     from dnafast.bench.data_path.run import DataPath
     from dnafast.bench.experiment import Experiment
+    from dnafast.bench.probing import Probe
 
 # What a user's input can raise while options are read and data prepared; anything else is our mistake and keeps its
 # traceback.
@@ -53,7 +54,9 @@ def main(arguments: list[str] | None = None, program: str = "python -m dnafast.b
         return _interrupted(options, program)
 
 
-def _prepared(options: bench_options.BenchOptions, console: Console, arguments: list[str]) -> Experiment | DataPath:
+def _prepared(
+    options: bench_options.BenchOptions, console: Console, arguments: list[str]
+) -> Experiment | DataPath | Probe:
     """What is to be run, imported after the command line has been read, so that --help answers at once.
 
     Torch takes seconds to load, and only a comparison of networks needs it.
@@ -62,6 +65,10 @@ def _prepared(options: bench_options.BenchOptions, console: Console, arguments: 
         from dnafast.bench.data_path.run import DataPath
 
         return DataPath.prepare(options, console, arguments)
+    if options.probe:
+        from dnafast.bench.probing import Probe
+
+        return Probe.prepare(options, console, arguments)
     from dnafast.bench.experiment import Experiment
 
     return Experiment.prepare(options, console, arguments)

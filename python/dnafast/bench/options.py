@@ -81,6 +81,10 @@ class BenchOptions:
     # -- what is compared, and how long ------------------------------------------------------------------------------
     only: Annotated[Literal["data"] | None, _unset("everything", "data")] = None
     """data: train nothing; measure how fast the data path is on this machine, beside numpy, pysam and pyfaidx."""
+    probe: bool = False
+    """Instead of a comparison: why do recurrent networks fail? Takes PromoterLSTM apart on the given sequences of two
+    classes, or on simulated promoters; follows gradients back; plants motifs. About an hour on two quiet processors,
+    with as many runs at a time as --threads, each in one. Stopped and started again, it goes on."""
     models: Annotated[tuple[str, ...], _unset("all", "NAME[[OPTION=VALUE,...]][:IMPLEMENTATION] ...")] = ()
     """What to compare. Networks: rnn, lstm, gru, birnn, bilstm, bigru, kmer_rnn, deepbind, kmer_cnn, multiscale_cnn,
     deepsea, basset, danq, promoter_lstm, swap. Floors: gc_logistic, kmer_logistic, onehot_logistic. deepbind means both
@@ -99,8 +103,9 @@ class BenchOptions:
     """Learning rates that are tried for every network, a short run each, judged on the validation part: 0.0003, 0.001
     and 0.003 with 3; 0 takes that of --learning-rate, or the recipe's."""
     pretrain: Annotated[Literal["train", "genome"] | None, _unset("random starts alone", "train|genome")] = None
-    """Learn vectors of k-mers without labels (skip-gram, as dna2vec), from the training windows or from the genome of
-    --fasta, and compare each network over k-mers that starts from them with the one that starts at random."""
+    """Learn vectors of k-mers without labels (skip-gram, as dna2vec), from all training windows, whatever --train-sizes
+    says, or from the contigs of --fasta that are used, the test part included, and compare each network over k-mers
+    that starts from them with the one that starts at random."""
     match: Annotated[Literal["params", "flops"] | None, _unset("widths as they are", "params|flops")] = None
     """Rescale the widths of all networks so that they meet at as many parameters, or operations a sequence: the median
     of those they have."""
@@ -177,6 +182,8 @@ def check(options: BenchOptions) -> None:
         for name, given in (("--peaks", options.peaks), ("--positives", options.positives), ("--table", options.table))
         if given
     ]
+    if options.probe:
+        _check_probe(options)
     _check_that_options_apply(options)
     if len(kinds) > 1:
         raise ValueError(f"{' and '.join(kinds)} are different kinds of data: give one of them")
@@ -294,6 +301,15 @@ def _check_that_options_apply(options: BenchOptions) -> None:
     too_long = options.length is not None and options.length > _LONGEST_SIMULATED
     if options.simulated and not only_data and too_long:
         raise ValueError(f"--length {options.length} is too long for simulated data: at most {_LONGEST_SIMULATED}")
+
+
+# What a probe takes of a command line; its sizes are a recipe of its own.
+_OF_PROBES = ("probe", "positives", "negatives", "quick", "out", "overwrite", "threads")
+
+
+def _check_probe(options: BenchOptions) -> None:
+    """Refuse options that a probe has no use for."""
+    _refuse(options, [name for name in DEFAULTS if name not in _OF_PROBES], "--probe")
 
 
 def _refuse(options: BenchOptions, names: Sequence[str], what: str) -> None:

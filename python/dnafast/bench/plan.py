@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -12,8 +13,9 @@ from rich.console import Console
 
 from dnafast.bench.options import BenchOptions
 from dnafast.bench.runs import SCORING_BATCH, Run
-from dnafast.bench.schedule import RUN_ERRORS
+from dnafast.bench.schedule import run_errors
 from dnafast.bench.tuning import tuning_id
+from dnafast.splitting import PARTS
 from dnafast.train import masked_loss
 
 # Floors, start-up, figures of cost and the report: seconds a run beside its training.
@@ -37,18 +39,25 @@ class Estimate:
 
     def seconds(self, n_train: int | None = None) -> float:
         """Longest duration with `n_train` training sequences (all there are by default)."""
-        data, config = self.run.data, self.run.train
-        n_train = len(data.rows("train")) if n_train is None else n_train
+        config = self.run.train
+        whole, n_valid, n_test, n_tiles = self.sizes
+        n_train = whole if n_train is None else n_train
         steps_per_epoch = max(1, n_train // config.batch_size)
         budget = config.budget(steps_per_epoch)
         evaluations = -(-budget // (config.evaluate_every or steps_per_epoch))
-        n_valid, n_tiles = len(data.rows("valid")), 0 if data.tiles is None else len(data.tiles.rows(self.run.fold))
-        scored = (evaluations + 1) * n_valid + len(data.rows("test")) + n_tiles
+        scored = (evaluations + 1) * n_valid + n_test + n_tiles
         if self.searches and self.run.tuning is not None:
             shorts = len(self.run.tuning.rates)
             budget += shorts * math.ceil(self.run.tuning.share * budget)
             scored += 2 * shorts * n_valid
         return budget * self.step_seconds + len(self.run.strands) * scored * self.scoring_seconds + _SECONDS_BESIDE
+
+    @functools.cached_property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Rows in each part, and tiles: counted once, since the time is asked for many times."""
+        data = self.run.data
+        train, valid, test = (len(data.rows(part)) for part in PARTS)
+        return train, valid, test, 0 if data.tiles is None else len(data.tiles.rows(self.run.fold))
 
 
 def entry(run: Run) -> str:
@@ -67,7 +76,9 @@ def estimates(runs: Sequence[Run], timed_steps: int, console: Console) -> list[E
             if key not in timed:
                 try:
                     timed[key] = estimate(run, timed_steps)
-                except RUN_ERRORS:
+                except OSError:
+                    raise
+                except run_errors(run):
                     # The run itself will say what is wrong, in its row.
                     timed[key] = Estimate(run, 0.0, 0.0)
             searches = run.tuning is not None and run.contestant.is_network and tuning_id(run) not in searched
@@ -94,7 +105,7 @@ def estimate(run: Run, timed_steps: int) -> Estimate:
 
 
 def _timed(run: Run, timed_steps: int) -> Estimate:
-    torch.set_num_threads(run.resources.torch_threads)
+    run.resources.take()
     device = run.resources.device
     model = run.build().to(device)
     optimizer = torch.optim.AdamW(model.parameters())
@@ -157,7 +168,7 @@ def most_train(found: Sequence[Estimate], seconds: float, processes: int = 1) ->
     if sum(one.seconds() for one in found) <= processes * seconds:
         return None
     batch_size = found[0].run.train.batch_size
-    sizes = [len(one.run.data.rows("train")) for one in found]
+    sizes = [one.sizes[0] for one in found]
     # Cost grows with the number of batches, so the largest that fits is found by halving.
     low, high = 0, max(sizes) // batch_size
     while low < high:
@@ -168,7 +179,7 @@ def most_train(found: Sequence[Estimate], seconds: float, processes: int = 1) ->
         least = sum(one.seconds(batch_size) for one in found) / processes / 60
         raise ValueError(
             f"--max-minutes {seconds / 60:g} is too short: with one batch of {batch_size} an epoch the runs would take "
-            f"{least:.1f} minutes; name fewer --models or allow more time (0: no bound)"
+            f"{least:.2g} minutes; name fewer --models or allow more time (0: no bound)"
         )
     return low * batch_size
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -48,6 +47,15 @@ class Resources:
         """Threads in all."""
         return self.data_threads + self.torch_threads
 
+    def take(self) -> None:
+        """Let torch use these in this process: so many threads, and the GPU as the current one.
+
+        Events and streams are those of the current device.
+        """
+        torch.set_num_threads(self.torch_threads)
+        if self.device.startswith("cuda:"):
+            torch.cuda.set_device(int(self.device.partition(":")[2]))
+
 
 @dataclass(frozen=True)
 class Tuning:
@@ -70,7 +78,7 @@ class Run:
     train: TrainConfig
     resources: Resources
     draws: int
-    """Of the bootstrap behind each interval."""
+    """Of the bootstrap behind each interval; fewer where rows and tasks are many."""
     fold: int = 0
     size: int | None = None
     """Training sequences at most; None: all of the training part."""
@@ -81,7 +89,7 @@ class Run:
     vectors: Path | None = None
     """File of the vectors of k-mers that the network starts from."""
 
-    @functools.cached_property
+    @property
     def data(self) -> Dataset:
         """The data with the parts of this run."""
         return self.dataset.at(self.fold, self.size)
@@ -201,8 +209,12 @@ class Outcome:
     phases: list[Row]
 
 
-def failed(run: Run, error: Exception) -> Outcome:
+def told(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def failed(run: Run, message: str) -> Outcome:
     """The rows of a run that broke off."""
-    message = " ".join(f"{type(error).__name__}: {error}".split())
     rows = [{**run.base_row(), "task": task, "status": "failed", "error": message} for task in run.dataset.tasks]
     return Outcome(rows, [])

@@ -12,12 +12,13 @@ from typing import Any
 from dnafast import threads
 from dnafast.bench.execution import execute
 from dnafast.bench.finished import save
-from dnafast.bench.runs import Outcome, Run, failed
+from dnafast.bench.runs import Outcome, Run, failed, told
 from dnafast.bench.tuning import Tuned, tune, tuned_earlier, tuning_id
+from dnafast.models import user
 from dnafast.train import DivergedError, Progress
 
 # What can go wrong inside one run without making the others pointless: torch's errors are RuntimeErrors.
-RUN_ERRORS = (RuntimeError, ValueError, MemoryError, DivergedError)
+_RUN_ERRORS = (RuntimeError, ValueError, MemoryError, DivergedError)
 Watch = Callable[[str], "Callable[[Progress], None] | None"]
 
 
@@ -36,7 +37,7 @@ def carry_out(
     if processes > 1:
         yield from _side_by_side(runs, out, checksums, processes)
         return
-    tuned: dict[str, Tuned | Exception] = {}
+    tuned: dict[str, Tuned | str] = {}
     for run in runs:
         checksum = checksums[run.dataset.name]
         found = None
@@ -48,40 +49,63 @@ def carry_out(
         yield run, _perform(run, checksum, out, found, watch(run.id))
 
 
+def run_errors(run: Run) -> tuple[type[BaseException], ...]:
+    """What can go wrong inside a run without making the others pointless: a user's network may raise anything."""
+    return (Exception, SystemExit) if _user_file(run) else _RUN_ERRORS
+
+
+def told_of(run: Run, error: BaseException) -> str:
+    """What went wrong in a run, in one line; in a user's network with its file and line."""
+    path = _user_file(run)
+    if path is None or isinstance(error, MemoryError | DivergedError):
+        return told(error)
+    return user.told(error, path)
+
+
+def _user_file(run: Run) -> Path | None:
+    """The file that a user's network is written in."""
+    specification = run.contestant.specification
+    if specification is None or not specification.is_user:
+        return None
+    return Path(specification.name.rpartition(":")[0])
+
+
 def _wants_search(run: Run) -> bool:
     return run.tuning is not None and run.contestant.is_network
 
 
-def _search(
-    run: Run, checksum: str, out: Path, progress: Callable[[Progress], None] | None = None
-) -> Tuned | Exception:
-    """The learning rate of a network, or what went wrong."""
+def _search(run: Run, checksum: str, out: Path, progress: Callable[[Progress], None] | None = None) -> Tuned | str:
+    """The learning rate of a network, or what went wrong: in words, since not every exception can be sent on."""
     folder = out / "runs" / tuning_id(run)
     found = tuned_earlier(run, checksum, folder)
     if found is not None:
         return found
     try:
         return tune(run, checksum, folder, progress)
-    except RUN_ERRORS as error:
-        return error
+    except OSError:
+        raise
+    except run_errors(run) as error:
+        return told_of(run, error)
 
 
 def _perform(
     run: Run,
     checksum: str,
     out: Path,
-    tuned: Tuned | Exception | None,
+    tuned: Tuned | str | None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Outcome:
     """One run from its start to its record, or the rows that say why there is none."""
-    if isinstance(tuned, Exception):
+    if isinstance(tuned, str):
         return failed(run, tuned)
     folder = out / "runs" / run.id
     try:
         folder.mkdir(parents=True, exist_ok=True)
         outcome = execute(run, folder, checksum, tuned, progress)
-    except RUN_ERRORS as error:
-        return failed(run, error)
+    except OSError:
+        raise
+    except run_errors(run) as error:
+        return failed(run, told_of(run, error))
     save(run, outcome, checksum, folder)
     return outcome
 
@@ -89,29 +113,55 @@ def _perform(
 def _side_by_side(
     runs: Sequence[Run], out: Path, checksums: Mapping[str, str], processes: int
 ) -> Iterator[tuple[Run, Outcome]]:
-    """Several processes, begun anew rather than forked: torch's threads do not survive a fork."""
+    """Several processes; where one is killed, the runs that were under way have failed and the others go on."""
     waiting = list(runs)
-    tuned: dict[str, Tuned | Exception | None] = {}
+    tuned: dict[str, Tuned | str | None] = {}
+    while waiting:
+        yield from _in_one_pool(waiting, tuned, out, checksums, processes)
+
+
+def _in_one_pool(
+    waiting: list[Run],
+    tuned: dict[str, Tuned | str | None],
+    out: Path,
+    checksums: Mapping[str, str],
+    processes: int,
+) -> Iterator[tuple[Run, Outcome]]:
+    """Do what waits, and take it out of the list, until all is done or a process was killed: that ends a pool.
+
+    The processes are begun anew rather than forked: torch's threads do not survive a fork.
+    """
     under_way: dict[Future[Any], Run | str] = {}
+    is_broken = False
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=threads.set_spin_policy) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=threads.begin_process) as pool:
         try:
-            while waiting or under_way:
-                while len(under_way) < processes and (following := _following(waiting, tuned)) is not None:
+            while under_way or (waiting and not is_broken):
+                while not is_broken and len(under_way) < processes:
+                    following = _following(waiting, tuned)
+                    if following is None:
+                        break
                     run, found = following
                     checksum = checksums[run.dataset.name]
-                    if isinstance(found, _Missing):
-                        tuned[tuning_id(run)] = None
-                        under_way[_submitted(pool, _search, run, checksum, out)] = tuning_id(run)
-                    else:
-                        waiting.remove(run)
-                        under_way[_submitted(pool, _perform, run, checksum, out, found)] = run
+                    try:
+                        if isinstance(found, _Missing):
+                            under_way[pool.submit(_search, run, checksum, out)] = tuning_id(run)
+                            tuned[tuning_id(run)] = None
+                        else:
+                            under_way[pool.submit(_perform, run, checksum, out, found)] = run
+                            waiting.remove(run)
+                    except BrokenProcessPool:
+                        is_broken = True
                 for one in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    what, result = under_way.pop(one), _result(one)
+                    what = under_way.pop(one)
+                    try:
+                        result = one.result()
+                    except BrokenProcessPool:
+                        is_broken, result = True, _KILLED
                     if isinstance(what, str):
                         tuned[what] = result
                     else:
-                        yield what, failed(what, result) if isinstance(result, Exception) else result
+                        yield what, failed(what, result) if isinstance(result, str) else result
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
@@ -119,13 +169,16 @@ def _side_by_side(
             raise
 
 
+_KILLED = "its process, or one beside it, was killed, perhaps for lack of memory: use fewer --processes"
+
+
 class _Missing:
     """A learning rate that nobody has looked for yet."""
 
 
 def _following(
-    waiting: Sequence[Run], tuned: Mapping[str, Tuned | Exception | None]
-) -> tuple[Run, Tuned | Exception | _Missing | None] | None:
+    waiting: Sequence[Run], tuned: Mapping[str, Tuned | str | None]
+) -> tuple[Run, Tuned | str | _Missing | None] | None:
     """The first run that can begin, with its learning rate, or whose search can; None where all wait for searches."""
     for run in waiting:
         if not _wants_search(run):
@@ -136,24 +189,3 @@ def _following(
         if (found := tuned[name]) is not None:
             return run, found
     return None
-
-
-def _submitted(pool: ProcessPoolExecutor, what: Callable[..., Any], *arguments: Any) -> Future[Any]:
-    """What a pool will give, or has given where none of its processes is left."""
-    try:
-        return pool.submit(what, *arguments)
-    except BrokenProcessPool as error:
-        broken: Future[Any] = Future()
-        broken.set_exception(error)
-        return broken
-
-
-def _result(future: Future[Any]) -> Any:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        return _killed(error)
-
-
-def _killed(error: BrokenProcessPool) -> RuntimeError:
-    return RuntimeError("its process, or one beside it, was killed, perhaps for lack of memory: use fewer --processes")

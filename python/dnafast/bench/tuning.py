@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from dnafast.bench.finished import TUNING_NAME
 from dnafast.bench.runs import Run, Tuning
@@ -76,7 +75,7 @@ def tune(run: Run, checksum: str, folder: Path, progress: Callable[[Progress], N
         progress: called every few steps.
     """
     assert run.tuning is not None, "a run that is tuned"
-    torch.set_num_threads(run.resources.torch_threads)
+    run.resources.take()
     short = replace(run, seed=_SEED, size=None)
     losses: dict[str, float | None] = {}
     seconds, told = 0.0, False
@@ -107,10 +106,11 @@ def _try(
         # The end is what is judged, and the way there only where it is long.
         evaluate_every=max(1, steps // 2),
     )
+    began = time.perf_counter()
     try:
         result = train(model, loader, valid, config, device=run.resources.device, seed=run.seed, progress=progress)
     except DivergedError:
-        return None, 0.0, False
+        return None, time.perf_counter() - began, False
     lowest = min(float(row["valid_loss"]) for row in result.history)
     return lowest, result.seconds, result.training_state != "at_chance"
 

@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dnafast.bench.contestants import Contestant
 from dnafast.bench.finished import VECTORS
+from dnafast.bench.from_peaks import used_contigs
 from dnafast.bench.options import BenchOptions
 from dnafast.bench.runs import Run
+from dnafast.genome import Genome
 from dnafast.models.kmer_embedding import KmerConfig
 from dnafast.pretrain import skip_gram
+from dnafast.regions import Regions
+from dnafast.windowing import Windows, chosen_contigs
 
 
 def with_vectors(options: BenchOptions, who: Sequence[Contestant]) -> list[Contestant]:
@@ -40,21 +45,29 @@ def vectors_path(out: Path, run: Run) -> Path | None:
     return out / VECTORS / f"{run.dataset.name}-fold{run.fold}-{config.k}-{config.embedding_dim}.txt"
 
 
-def learn_vectors(out: Path, runs: Sequence[Run], threads: int | None) -> list[Path]:
+def learn_vectors(out: Path, runs: Sequence[Run], options: BenchOptions) -> list[Path]:
     """Learn the vectors that these runs start from, the same whenever they are learnt, and write them."""
     wanted = {path: run for run in runs if (path := vectors_path(out, run)) is not None}
     for path, run in wanted.items():
         config, data = _config(run), run.dataset.at(run.fold)
         rows = data.rows("train")
-        whole = run.contestant.vectors == "genome"
-        skip_gram(
-            data.genome if whole or data.kind == "genome" else np.ascontiguousarray(data.codes(rows)),
-            config.k,
-            within=None if whole or data.kind == "sequences" else data.windows[rows],
-            dimensions=config.embedding_dim,
-            threads=threads,
-        ).save(path)
+        source: Genome | NDArray[np.uint8] = data.genome
+        within: Regions | Windows | None = None
+        if run.contestant.vectors == "genome":
+            within = _used(options, data.genome)
+        elif data.kind == "genome":
+            within = data.windows[rows]
+        else:
+            source = np.ascontiguousarray(data.codes(rows))
+        skip_gram(source, config.k, within=within, dimensions=config.embedding_dim, threads=options.threads).save(path)
     return list(wanted)
+
+
+def _used(options: BenchOptions, genome: Genome) -> Regions:
+    """The contigs that windows are taken from, whole."""
+    contig = np.flatnonzero(chosen_contigs(used_contigs(options, genome), genome.contigs))
+    sizes = np.array(list(genome.contigs.values()), dtype=np.int64)[contig]
+    return Regions.from_arrays(tuple(genome.contigs), contig, np.zeros_like(sizes), sizes)
 
 
 def _starts_at_random(one: Contestant) -> bool:

@@ -61,11 +61,13 @@ class TrainOptions(bench_options.BenchOptions):
     scores: Fixed[tuple[str, ...]] = ()
     seeds: Fixed[tuple[int, ...]] = (1,)
     folds: Fixed[int | None] = None
+    pretrain: Fixed[Literal["train", "genome"] | None] = None
     match: Fixed[Literal["params", "flops"] | None] = None
     train_sizes: Fixed[tuple[int, ...]] = ()
     max_minutes: Fixed[float] = 60.0
     quick: Fixed[bool] = False
     plan: Fixed[bool] = False
+    probe: Fixed[bool] = False
     processes: Fixed[int] = 1
 
 
@@ -73,8 +75,9 @@ def main(arguments: list[str], program: str = "dnafast train") -> int:
     """Train a network.
 
     Returns:
-        0 where it is trained; 1 where training failed (a loss that is no number, too little memory); 2 for unusable
-        input, with one sentence on standard error; 130 after Ctrl-C (started again, it goes on).
+        0 where it is trained; 1 where training failed (a loss that is no number, a network that breaks off); 2 for
+        unusable input or too little memory, with one sentence on standard error; 130 after Ctrl-C (started again, it
+        goes on).
     """
     # tyro's markers wrap the class, which mypy takes for no type.
     command: Any = tyro.conf.SuppressFixed[tyro.conf.FlagCreatePairsOff[TrainOptions]]
@@ -84,7 +87,7 @@ def main(arguments: list[str], program: str = "dnafast train") -> int:
         check(options)
         for line in train(options):
             print(line)
-    except ArithmeticError as error:
+    except (ArithmeticError, RuntimeError) as error:
         print(f"dnafast: training failed: {error}", file=sys.stderr)
         return 1
     except USER_ERRORS as error:
@@ -125,9 +128,11 @@ def train(options: TrainOptions) -> list[str]:
     Raises:
         ValueError, OSError, MemoryError: a user's mistake, in one sentence.
         DivergedError: a loss is no number.
+        RuntimeError: a user's network breaks off.
     """
     # After the options have been read, so that --help answers at once.
     from dnafast.bench.execution import execute
+    from dnafast.bench.schedule import run_errors, told_of
     from dnafast.bench.tuning import tune, tuned_earlier
 
     threads.limit(options.threads)
@@ -142,15 +147,23 @@ def train(options: TrainOptions) -> list[str]:
     for line in _description(run.dataset):
         print(line, flush=True)
     folder.mkdir(parents=True, exist_ok=True)
-    with _Progress() as progress:
-        tuned = None
-        if run.tuning is not None:
-            tuned = tuned_earlier(run, checksum, folder) or tune(run, checksum, folder, progress.named("learning rate"))
-        outcome = execute(run, folder, checksum, tuned, progress.named("training"))
+    try:
+        with _Progress() as progress:
+            tuned = None
+            if run.tuning is not None:
+                tuned = tuned_earlier(run, checksum, folder)
+                tuned = tuned or tune(run, checksum, folder, progress.named("learning rate"))
+            outcome = execute(run, folder, checksum, tuned, progress.named("training"))
+    except (*USER_ERRORS, ArithmeticError):
+        raise
+    except run_errors(run) as error:
+        raise RuntimeError(told_of(run, error)) from error
     save(run, outcome, checksum, folder)
     first = outcome.rows[0]
     ended = f"{first['training_state']}, best epoch {first['best_epoch']} of {first['epochs']}"
     rate = f"learning rate {first['learning_rate']:g}"
+    if tuned is not None and not tuned.told_from_chance:
+        rate += " (the usual one: no short run of the search was told from chance)"
     return [f"{folder}: {ended}, {rate}, {first['train_seconds']:.1f} s", *map(_figures, outcome.rows)]
 
 
@@ -158,7 +171,7 @@ def _run(options: TrainOptions) -> Run:
     """The one run that is asked for, as a bench would do it."""
     from dnafast.bench.contestants import contestants
     from dnafast.bench.datasets import datasets
-    from dnafast.bench.lineup import check_sizes, recipe_of, resources_of, runs_of
+    from dnafast.bench.lineup import check_sizes, check_users_networks, recipe_of, resources_of, runs_of
     from dnafast.bench.measure import Meter
 
     try:
@@ -173,6 +186,7 @@ def _run(options: TrainOptions) -> Run:
     resources = resources_of(options)
     dataset = datasets(options, recipe, Meter("cpu"))[0].limited(options.max_train)
     check_sizes(options, [dataset])
+    check_users_networks(who, dataset)
     # A network in several implementations is trained in the one that comes first.
     run = runs_of(options, recipe, resources, who[:1], [dataset])[0]
     return replace(run, seed=options.seed)

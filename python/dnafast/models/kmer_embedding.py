@@ -23,6 +23,13 @@ RANDOM = "random"
 # vectors and the network learns sequences by heart: on E. coli promoters test AUROC .77, from .05 it was .86.
 EMBEDDING_SPREAD = 0.05
 
+# That of vectors learnt beforehand, about what skip-gram gives them. They are no noise that has to be forgotten: what
+# harms a random start (GRU, E. coli promoters, validation AUROC .852, .826 and .791 from .05, .3 and 1) does them no
+# harm (.852, .851, .850). Validation log loss after 2,000 training sequences, mean of three seeds, learning rate 1e-3,
+# from .05, from .3 (CNN: .4) and from 1: on E. coli promoters CNN .511, .494, .494 and GRU .485, .483, .482; on
+# transcription factor sites (GUE tf/0) CNN .518, .510, .509 and GRU .526, .508, .501.
+LEARNT_SPREAD = 0.3
+
 
 @dataclass(frozen=True, kw_only=True)
 class KmerConfig(ModelConfig):
@@ -32,8 +39,11 @@ class KmerConfig(ModelConfig):
         k: bases per word, at most 8.
         embedding_dim: numbers per word.
         embedding: "random", or the path of vectors for all words of k bases in word2vec's text format, such as
-            `dnafast.pretrain` makes. Training goes on from them. They are brought to the mean and spread of the random
-            start, so that only their directions differ from it.
+            `dnafast.pretrain` makes. They are brought to a mean of zero and one spread, and training goes on from
+            them. Of 2,000 training sequences (three seeds, validation AUROC, random against learnt from the genome)
+            the CNN gained: .817 to .847 on E. coli promoters, .797 to .834 on transcription factor sites. Vectors from
+            the training sequences alone did nearly as well (.849, .831), the same vectors dealt to the wrong words did
+            not (.811). The GRU gained nothing on the first (.852, .851) and little on the second (.823, .831).
     """
 
     k: int = 6
@@ -84,7 +94,8 @@ def kmer_embedding(config: KmerConfig) -> nn.Embedding:
     with torch.no_grad():
         embedding.weight.mul_(EMBEDDING_SPREAD)
         if config.embedding != RANDOM:
-            embedding.weight[:unknown_word] = torch.from_numpy(_like_random(load_vectors(config.embedding).vectors))
+            vectors = _brought_to_spread(load_vectors(config.embedding).vectors)
+            embedding.weight[:unknown_word] = torch.from_numpy(vectors)
     return embedding
 
 
@@ -108,9 +119,9 @@ def _loaded(path: str, modified: int, size: int) -> KmerVectors:
     return KmerVectors.load(path)
 
 
-def _like_random(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vectors (4**k, D) with a mean of zero and the spread of the random start; those of words never seen stay zero."""
+def _brought_to_spread(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors (4**k, D) with a mean of zero and `LEARNT_SPREAD`; those of words that were never seen stay zero."""
     seen = (vectors != 0).any(axis=1)
     centred = np.where(seen[:, None], vectors - vectors[seen].mean(axis=0, dtype=np.float64), 0.0)
     spread = centred[seen].std()
-    return (centred * (EMBEDDING_SPREAD / spread if spread > 0 else 0.0)).astype(np.float32)
+    return (centred * (LEARNT_SPREAD / spread if spread > 0 else 0.0)).astype(np.float32)

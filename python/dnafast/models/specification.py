@@ -22,7 +22,7 @@ from typing import Any, Literal, Self
 
 from dnafast import models
 from dnafast.models.config import suggestion
-from dnafast.models.user import UserConfig, load_class
+from dnafast.models.user import UserConfig, load_class, require_unchanged
 from dnafast.records import checksum_file, plain
 
 _TEXT = re.compile(r"(?P<name>[^\[\]]+?)(?:\[(?P<options>[^\[\]]*)\])?(?::(?P<implementation>[^\[\]:/\\]+))?")
@@ -135,7 +135,7 @@ class Specification:
         Vectors of words that its table started from are not asked for again: the weights hold what became of them.
 
         Raises:
-            ValueError: it is none, or the user's file has changed since.
+            ValueError: it is none, or the user's file has changed since, which then is not run.
         """
         missing = {"name", "options", "implementation", "source_checksum"} - values.keys()
         if missing:
@@ -143,10 +143,9 @@ class Specification:
         options = {option: _tuples(value) for option, value in values["options"].items()}
         if not _names_file(values["name"]):
             options.pop("embedding", None)
-        found = cls(values["name"], tuple(options.items()), values["implementation"])
-        if found.is_user and found.as_json()["source_checksum"] != values["source_checksum"]:
-            raise ValueError(f"{found.name.rpartition(':')[0]} has changed since this model was saved")
-        return found
+        else:
+            require_unchanged(values["name"], values["source_checksum"])
+        return cls(values["name"], tuple(options.items()), values["implementation"])
 
     def _source_checksum(self) -> str | None:
         if self.is_user:
@@ -166,7 +165,8 @@ def parse(text: str) -> Specification:
     if match is None:
         raise ValueError(f"{text!r} names no model: write {_FORMS}")
     name, implementation = match["name"].strip(), match["implementation"]
-    if name.endswith(".py"):
+    if name.rstrip(":").endswith(".py"):
+        name = name.rstrip(":")
         if implementation is None or match["options"] is not None:
             raise ValueError(f"{text!r} names a file and no class of it: write {name}:CLASS[key=value,...]")
         name, implementation = f"{name}:{implementation}", None

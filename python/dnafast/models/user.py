@@ -85,7 +85,7 @@ class UserClass(NamedTuple):
         """
         try:
             network = self.kind(length=length, n_tasks=n_tasks, **options)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ValueError(
                 f"{told(error, self.path)}, while {self.kind.__name__}(length={length}, n_tasks={n_tasks}) was built"
             ) from error
@@ -131,11 +131,27 @@ def load_class(name: str) -> UserClass:
     return found
 
 
+def require_unchanged(name: str, digest: str) -> None:
+    """Refuse a file whose bytes are not those of a checksum, before any of it runs.
+
+    Raises:
+        ValueError: it has changed, on disk or since this process ran it.
+    """
+    path = Path(name.rpartition(":")[0])
+    changed = ValueError(f"{path} has changed since this model was saved")
+    # A file that is not there is told of where it is loaded.
+    if path.is_file() and checksum(path.read_bytes()) != digest:
+        raise changed
+    if load_class(name).checksum != digest:
+        raise changed
+
+
 def told(error: BaseException, path: Path) -> str:
     """An error of a user's code in one line: its file, the line that it came from, its kind and what it says."""
     message = " ".join(str(error).split())
     if isinstance(error, SyntaxError):
-        return f"{path}, line {error.lineno}: {type(error).__name__}: {error.msg}"
+        line = "" if error.lineno is None else f", line {error.lineno}"
+        return f"{path}{line}: {type(error).__name__}: {error.msg}"
     resolved = str(path.resolve())
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == resolved]
     where = f"{path}, line {lines[-1]}" if lines else str(path)
@@ -199,6 +215,7 @@ class UserConfig(ModelConfig):
             raise ValueError(f"{where}.minimum_length={minimum!r} must be a whole number of at least 1")
         if not isinstance(self._strand_blind, bool):
             raise ValueError(f"{where}.strand_blind={self._strand_blind!r} must be True or False")
+        self._own_flops = _own_flops(network, source, where)
         if isinstance(self._encoding, Kmers) and self._encoding.stride > 1 and minimum > length:
             raise ValueError(f"{where}.minimum_length={minimum} needs padding, which words at a stride do not have")
 
@@ -227,10 +244,31 @@ class UserConfig(ModelConfig):
         None where torch's counter would leave something out: recurrent layers, fused attention, operators that are not
         torch's own.
         """
-        own = getattr(self.network, "flops", None)
-        if own is not None:
-            return int(own())
+        if self._own_flops is not None:
+            return self._own_flops
         return _counted_flops(self.network, self.encoding, self.padded_length)
+
+
+def _own_flops(network: nn.Module, source: UserClass, where: str) -> int | None:
+    """What the network's ``flops()`` says; None where it has none.
+
+    Raises:
+        ValueError: it breaks off, or gives no whole number.
+    """
+    own = getattr(network, "flops", None)
+    if own is None:
+        return None
+    if not callable(own):
+        raise ValueError(f"{where}.flops={own!r} must be a method that gives the operations of one sequence")
+    try:
+        found = own()
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{told(error, source.path)}, while {source.kind.__name__}.flops() was asked for") from error
+    if isinstance(found, bool) or not isinstance(found, int) or found < 0:
+        raise ValueError(
+            f"{where}.flops() gives {found!r} and must give a whole number, the operations of one sequence"
+        )
+    return found
 
 
 class UserNetwork(Network):

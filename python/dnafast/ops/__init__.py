@@ -5,8 +5,11 @@ Importing this package loads the operator library and registers its autograd, ``
 
 from dnafast.ops._library import library_path
 from dnafast.ops.conv1d import conv1d
+from dnafast.ops.gru import gru
+from dnafast.ops.lstm import lstm
+from dnafast.ops.rnn import rnn
 
-__all__ = ["conv1d", "instruction_set", "library_path"]
+__all__ = ["conv1d", "gru", "instruction_set", "library_path", "lstm", "rnn"]
 
 
 def instruction_set() -> str:

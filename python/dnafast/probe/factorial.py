@@ -15,7 +15,7 @@ from dnafast.models.layers import one_hot_input
 from dnafast.models.promoter_lstm import Cell, Direction, Start
 from dnafast.probe.config import ProbeConfig
 from dnafast.probe.networks import Row, Treatment, attention_weights, fit
-from dnafast.probe.parts import Folds
+from dnafast.probe.parts import Folds, Parts
 from dnafast.probe.reach import input_reach, summarised
 
 _CELLS: tuple[Cell, ...] = ("none", "rnn", "gru", "lstm")
@@ -93,7 +93,10 @@ class FactorialRun:
 
     def checksum(self) -> str:
         """Of the parts of its fold."""
-        return self.folds.parts(self.fold, self.sizes.max_train).checksum()
+        return self._parts().checksum()
+
+    def _parts(self) -> Parts:
+        return self.folds.parts(self.fold, self.sizes.max_train, self.sizes.max_scored)
 
     def perform(self) -> dict[str, Any]:
         """Train and judge.
@@ -102,7 +105,7 @@ class FactorialRun:
             ``row``, that of factorial.csv; ``attention``, the mean weights (L,) of each class, where there is any;
             ``input_reach``, the `dnafast.probe.reach.summarised` |dlogit/dinput| of each position (L,).
         """
-        parts = self.folds.parts(self.fold, self.sizes.max_train)
+        parts = self._parts()
         model = self.treatment.build(self.sizes.hidden_dim, self.seed)
         row = {**self.treatment.row(), "fold": self.fold, "seed": self.seed}
         row |= fit(model, parts, self.treatment.training(self.sizes), self.seed)
@@ -124,7 +127,7 @@ def runs(folds: Folds, sizes: ProbeConfig) -> list[FactorialRun]:
         FactorialRun(treatment, fold, seed, folds, sizes)
         for fold in range(len(folds))
         for seed in sizes.seeds
-        for treatment in (*FACTORIAL, *EXTRAS)
+        for treatment in (*FACTORIAL, *(EXTRAS if sizes.has_extras else ()))
     ]
 
 

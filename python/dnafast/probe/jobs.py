@@ -32,6 +32,16 @@ class Job(Protocol):
         """Do it; the result holds plain values."""
 
 
+def finished(jobs: Sequence[Job], folder: Path) -> dict[str, dict[str, Any]]:
+    """The results of those that are done, by name.
+
+    Raises:
+        ValueError: one has another configuration, other data or another version.
+    """
+    records = {job.id: finished_run(folder / job.id, job.config(), job.checksum()) for job in jobs}
+    return {name: record.result for name, record in records.items() if record is not None}
+
+
 def carry_out(
     jobs: Sequence[Job], folder: Path, *, processes: int = 1, overwrite: bool = False
 ) -> Iterator[tuple[Job, dict[str, Any]]]:
@@ -46,22 +56,21 @@ def carry_out(
         overwrite: do all anew.
 
     Raises:
-        ValueError: before any begins, where a finished job has another configuration, other data or another version.
+        ValueError: before any begins, as `finished`.
         RuntimeError: a process was killed.
     """
-    found = {job.id: finished_run(folder / job.id, job.config(), job.checksum(), overwrite=overwrite) for job in jobs}
-    missing = [job for job in jobs if found[job.id] is None]
+    found = {} if overwrite else finished(jobs, folder)
+    missing = [job for job in jobs if job.id not in found]
     for job in jobs:
-        record = found[job.id]
-        if record is not None:
-            yield job, record.result
+        if job.id in found:
+            yield job, found[job.id]
     if processes == 1 or len(missing) < 2:
         for job in missing:
             yield job, _done(job, folder)
         return
     # Begun anew rather than forked: torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=threads.set_spin_policy) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=threads.begin_process) as pool:
         running = {pool.submit(_done, job, folder): job for job in missing}
         try:
             for one in as_completed(running):

@@ -116,15 +116,20 @@ def fit(
     except DivergedError as error:
         row = sizes | {"auroc": DIVERGED_AUROC, "training_state": "diverged", "steps": error.step}
         return row | _gradient_norms(error.history) | {"diverged_step": error.step}
-    scores = evaluate.score(model, [parts.test.batches(SCORING_BATCH, shuffle=False)])
-    figures = classification_metrics(scores.labels[:, 0], scores.probabilities[:, 0], 0.5)
     return (
         sizes
-        | {name: figures[name] for name in ("auroc", "auprc", "accuracy", "log_loss")}
+        | judged(model, parts.test)
         | {"training_state": result.training_state, "steps": result.steps, "best_step": result.best_step}
         | _gradient_norms(result.history)
         | {"seconds": result.seconds, "diverged_step": None}
     )
+
+
+def judged(model: PromoterLSTM, sequences: Sequences) -> Row:
+    """auroc, auprc, accuracy and log_loss of a network on sequences, at the threshold of one half."""
+    scores = evaluate.score(model, [sequences.batches(SCORING_BATCH, shuffle=False)])
+    figures = classification_metrics(scores.labels[:, 0], scores.probabilities[:, 0], 0.5)
+    return {name: figures[name] for name in ("auroc", "auprc", "accuracy", "log_loss")}
 
 
 def _gradient_norms(history: Sequence[Row]) -> Row:

@@ -113,10 +113,19 @@ class Folds:
     def __len__(self) -> int:
         return len(self.part)
 
-    def parts(self, fold: int, max_train: int) -> Parts:
-        """The parts of one fold, with at most so many training sequences: always the same ones, at random."""
-        rows = {name: np.flatnonzero(self.part[fold] == name) for name in ("train", "valid", "test")}
-        train = rows["train"]
-        if len(train) > max_train:
-            train = np.sort(np.random.default_rng([fold, max_train]).choice(train, max_train, replace=False))
-        return Parts(self.sequences[train], self.sequences[rows["valid"]], self.sequences[rows["test"]])
+    def parts(self, fold: int, max_train: int, max_scored: int | None = None) -> Parts:
+        """The parts of one fold.
+
+        Args:
+            fold: which, from 0.
+            max_train: training sequences at most: always the same ones, at random.
+            max_scored: likewise of the validation part, and of the test part; None: all.
+        """
+        most = {"train": max_train, "valid": max_scored, "test": max_scored}
+        chosen = {}
+        for number, (name, limit) in enumerate(most.items()):
+            rows = np.flatnonzero(self.part[fold] == name)
+            if limit is not None and len(rows) > limit:
+                rows = np.sort(np.random.default_rng([fold, number, limit]).choice(rows, limit, replace=False))
+            chosen[name] = self.sequences[rows]
+        return Parts(**chosen)

@@ -17,7 +17,7 @@ from dnafast.models.layers import one_hot_input
 from dnafast.models.promoter_lstm import Cell, Start
 from dnafast.probe.config import ProbeConfig
 from dnafast.probe.networks import Row, Treatment, fit
-from dnafast.probe.parts import Folds, Sequences
+from dnafast.probe.parts import Folds, Parts, Sequences
 from dnafast.train import Progress
 
 _CELLS: tuple[Cell, ...] = ("rnn", "gru", "lstm")
@@ -163,16 +163,20 @@ class ReachRun:
         }
 
     def _training(self) -> Any:
-        # A look at the reach after each epoch.
-        return replace(self.treatment.training(self.sizes), evaluate_every=None)
+        # A look at the reach after each epoch, to the end of the budget.
+        training = self.treatment.training(self.sizes)
+        return replace(training, evaluate_every=None, patience=training.max_epochs)
 
     def checksum(self) -> str:
         """Of the parts of its fold."""
-        return self.folds.parts(0, self.sizes.max_train).checksum()
+        return self._parts().checksum()
+
+    def _parts(self) -> Parts:
+        return self.folds.parts(0, self.sizes.max_train, self.sizes.max_scored)
 
     def perform(self) -> dict[str, Any]:
         """Measure before training and after each epoch; ``rows`` are those of reach.csv."""
-        parts = self.folds.parts(0, self.sizes.max_train)
+        parts = self._parts()
         model = self.treatment.build(self.sizes.hidden_dim, self.seed)
         chosen = np.random.default_rng(self.seed).permutation(len(parts.valid))[: self.sizes.reach_sequences]
         looked_at = parts.valid[chosen]

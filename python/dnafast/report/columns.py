@@ -118,8 +118,9 @@ MORE = (
 )  # fmt: skip
 
 TERMS = (
-    ("Interval", "95 % bootstrap interval over blocks of the genome (groups of sequences). With several seeds it runs "
-     "from the lowest lower end to the highest upper end; with several folds, whose test parts are independent, the "
+    ("Interval", "95 % bootstrap interval over blocks of the genome (groups of sequences), of a thousand draws, or "
+     "fewer (a hundred at least) where windows and tasks are many. With several seeds it runs from the lowest lower "
+     "end to the highest upper end; with several folds, whose test parts are independent, the "
      "distances of their ends from their means are added as squares."),
     ("Floor", "Logistic regression on GC content, 6-mer counts or bases by position. A network that does not beat the "
      "best floor has found nothing that a linear model misses."),

@@ -42,7 +42,7 @@ class Compared:
 
 
 class _Fold(NamedTuple):
-    """AUROC of every model on one test part: as it is (E,), and as the bootstrap draws it (E, draws)."""
+    """AUROC of every model on one test part: as it is (E,), and as the bootstrap draws it (E, draws), if it does."""
 
     figures: NDArray[np.float64]
     drawn: NDArray[np.float64]
@@ -65,7 +65,7 @@ def compare(results: Results, dataset: Dataset, task: str) -> list[Compared]:
     networks = [place for place, entry in enumerate(entries) if entry.family != "floor"]
     if not floors or not networks:
         return []
-    found = [_fold(results, entries, task, index, fold) for fold in folds]
+    found = [_fold(results, entries, task, index, fold, is_drawn=len(folds) == 1) for fold in folds]
     if any(one is None for one in found):
         return []
     scored = [one for one in found if one is not None]
@@ -95,7 +95,9 @@ def table(compared: Sequence[Compared]) -> list[Row]:
     return rows
 
 
-def _fold(results: Results, entries: Sequence[Entry], task: str, index: int, fold: str) -> _Fold | None:
+def _fold(
+    results: Results, entries: Sequence[Entry], task: str, index: int, fold: str, *, is_drawn: bool
+) -> _Fold | None:
     scorings, owners = [], []
     first = None
     for owner, entry in enumerate(entries):
@@ -113,8 +115,10 @@ def _fold(results: Results, entries: Sequence[Entry], task: str, index: int, fol
     if first is None:
         return None
     labels, groups = first[0].labels, first[0].groups
-    draws = max(100, min(_DRAWS, _MOST_CELLS // max(1, len(labels) * len(scorings))))
-    drawn = bootstrap(labels, scorings, groups, "auroc", draws, seed=int(fold or 0))
+    drawn = np.empty((len(scorings), 0))
+    if is_drawn:
+        draws = max(100, min(_DRAWS, _MOST_CELLS // max(1, len(labels) * len(scorings))))
+        drawn = bootstrap(labels, scorings, groups, "auroc", draws, seed=int(fold or 0))
     figures = np.array([area(labels, scores, "auroc") for scores in scorings])
     mine = [np.array(owners) == owner for owner in range(len(entries))]
     return _Fold(
@@ -130,7 +134,8 @@ def _difference(folds: Sequence[_Fold], first: int, second: int) -> Difference:
     of_folds = [float(one.figures[first] - one.figures[second]) for one in folds]
     if len(folds) > 1:
         n_train, n_test = (int(np.mean([getattr(one, size) for one in folds])) for size in ("n_train", "n_test"))
-        return nadeau_bengio(of_folds, n_train, n_test)
+        # Where runs see a sample of it, what counts is the training part: samples overlap less than parts, not more.
+        return nadeau_bengio(of_folds, max(n_train, (len(folds) - 2) * n_test), n_test)
     return of_draws(of_folds[0], folds[0].drawn[first] - folds[0].drawn[second])
 
 

@@ -1,11 +1,11 @@
-// Tiles are [row][lane], tensors [channel][row]. Part of the kernels of conv1d_kernel.hpp, which says how it is
-// compiled.
+// Tiles are [row][lane], tensors [channel][row]. Part of the kernels (conv1d_kernel.hpp, recurrent_kernel.hpp), which
+// say how they are compiled.
 
 #pragma once
 
 #include <cstdint>
 
-#include "ops/cpu/conv1d_vector.hpp"
+#include "ops/cpu/vector.hpp"
 
 namespace dnafast {
 namespace {
@@ -60,20 +60,28 @@ void store(T* to, const V& value) {
   __builtin_memcpy(to, &value, sizeof(V));
 }
 
-// rows [count][lane] -> columns[channel * step + row], for the first `channels` lanes.
+// rows [count][lane], `every` vectors apart -> columns[channel * step + row], for the first `channels` lanes.
 template <class T>
-void store_columns(const Vector<T>* rows, std::int64_t count, std::int64_t channels, T* columns, std::int64_t step) {
+void store_columns(const Vector<T>* rows, std::int64_t count, std::int64_t channels, T* columns, std::int64_t step,
+                   std::int64_t every = 1) {
   constexpr std::int64_t lanes = VectorOf<T>::lanes;
   std::int64_t row = 0;
   for (; row + lanes <= count; row += lanes) {
     Vector<T> square[lanes];
-    for (std::int64_t i = 0; i < lanes; ++i) square[i] = rows[row + i];
+    for (std::int64_t i = 0; i < lanes; ++i) square[i] = rows[(row + i) * every];
     transpose<T>(square);
-    for (std::int64_t channel = 0; channel < channels; ++channel)
+    if (channels == lanes) {  // a loop that is unrolled keeps the square in registers
+#pragma GCC unroll 16
+      for (std::int64_t channel = 0; channel < lanes; ++channel) store(columns + channel * step + row, square[channel]);
+      continue;
+    }
+    for (std::int64_t channel = 0; channel < channels; ++channel) {
       store(columns + channel * step + row, square[channel]);
+    }
   }
   for (; row < count; ++row) {
-    for (std::int64_t channel = 0; channel < channels; ++channel) columns[channel * step + row] = rows[row][channel];
+    for (std::int64_t channel = 0; channel < channels; ++channel)
+      columns[channel * step + row] = rows[row * every][channel];
   }
 }
 
@@ -97,7 +105,7 @@ void store_places(const Mask<T>* rows, std::int64_t count, std::int64_t channels
 // finite or not: what is added up there is never read.
 template <class T>
 void load_columns(const T* columns, const T* outputs, std::int64_t step, std::int64_t count, std::int64_t channels,
-                  Vector<T>* rows) {
+                  Vector<T>* rows, std::int64_t every = 1) {
   constexpr std::int64_t lanes = VectorOf<T>::lanes;
   std::int64_t row = 0;
   for (; row + lanes <= count; row += lanes) {
@@ -110,14 +118,14 @@ void load_columns(const T* columns, const T* outputs, std::int64_t step, std::in
       }
     }
     transpose<T>(square);
-    for (std::int64_t i = 0; i < lanes; ++i) rows[row + i] = square[i];
+    for (std::int64_t i = 0; i < lanes; ++i) rows[(row + i) * every] = square[i];
   }
   for (; row < count; ++row) {
     for (std::int64_t channel = 0; channel < channels; ++channel) {
       const std::int64_t at = channel * step + row;
-      rows[row][channel] = outputs != nullptr && outputs[at] <= 0 ? T{0} : columns[at];
+      rows[row * every][channel] = outputs != nullptr && outputs[at] <= 0 ? T{0} : columns[at];
     }
-    for (std::int64_t channel = channels; channel < lanes; ++channel) rows[row][channel] = T{0};
+    for (std::int64_t channel = channels; channel < lanes; ++channel) rows[row * every][channel] = T{0};
   }
 }
 

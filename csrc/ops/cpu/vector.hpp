@@ -1,5 +1,5 @@
-// Vectors of the instruction set at hand. Part of the kernels of conv1d_kernel.hpp, which says how it is compiled.
-
+// Vectors of the instruction set at hand. Part of the kernels (conv1d_kernel.hpp, recurrent_kernel.hpp), which say how
+// they are compiled.
 #pragma once
 
 #include <cstddef>
@@ -21,6 +21,12 @@ using Vector = typename VectorOf<T>::Type;
 
 template <class T>
 using Mask = decltype(Vector<T>{} > Vector<T>{});
+
+// One value in all lanes. (Adding it to zeros would be an addition, as -0 + 0 is 0.)
+template <class T>
+inline Vector<T> broadcast(T value) {
+  return value - Vector<T>{};
+}
 
 inline std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 

@@ -1,0 +1,6 @@
+// What every processor of the architecture runs: SSE2 on x86-64, NEON on AArch64.
+
+#define DNAFAST_VECTOR_BYTES 16
+#define DNAFAST_CELL Lstm
+#define DNAFAST_KERNELS(type) lstm_baseline_##type
+#include "ops/cpu/recurrent_kernel.hpp"

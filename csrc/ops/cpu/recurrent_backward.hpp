@@ -1,0 +1,292 @@
+// The gradients of a tile of sequences, stretch by stretch from the end. Part of recurrent_kernel.hpp, which says how
+// it is compiled.
+
+#pragma once
+
+#include <cstdint>
+
+#include "ops/cpu/recurrent.hpp"
+#include "ops/cpu/recurrent_cells.hpp"
+#include "ops/cpu/recurrent_forward.hpp"
+#include "ops/cpu/several.hpp"
+#include "ops/cpu/transpose.hpp"
+#include "ops/cpu/vector.hpp"
+
+namespace dnafast {
+namespace {
+
+// [row][lane] += the products, over all sequences of a few positions, of a gradient [row][sequence] and a value
+// [sequence][lane].
+template <class T>
+struct OuterProduct {
+  const T* gradients;  // of the first position
+  std::int64_t gradient_step;
+  const T* values;
+  std::int64_t value_step;
+  std::int64_t positions;
+  std::int64_t sequences;
+  std::int64_t width;    // of a row of gradients
+  std::int64_t columns;  // of a row of values, and of the sum
+};
+
+template <class T, int rows, int columns>
+void add_products(const OuterProduct<T>& of, const T* gradients, const T* values, T* sums) {
+  Vector<T> sum[rows][columns];
+  for (int row = 0; row < rows; ++row) {
+    for (int column = 0; column < columns; ++column) sum[row][column] = Vector<T>{};
+  }
+  for (std::int64_t position = 0; position < of.positions; ++position) {
+    const T* gradient = gradients + position * of.gradient_step;
+    const T* value = values + position * of.value_step;
+    for (std::int64_t i = 0; i < of.sequences; ++i, ++gradient, value += of.columns) {
+      Vector<T> right[columns];
+#pragma GCC unroll 4
+      for (int column = 0; column < columns; ++column) {
+        right[column] = *reinterpret_cast<const Vector<T>*>(value + column * VectorOf<T>::lanes);
+      }
+#pragma GCC unroll 4
+      for (int row = 0; row < rows; ++row) {
+        const T left = gradient[row * of.width];
+#pragma GCC unroll 4
+        for (int column = 0; column < columns; ++column) sum[row][column] += left * right[column];
+      }
+    }
+  }
+  for (int row = 0; row < rows; ++row) {
+    auto* total = reinterpret_cast<Vector<T>*>(sums + row * of.columns);
+    for (int column = 0; column < columns; ++column) total[column] += sum[row][column];
+  }
+}
+
+// `rows` is a multiple of four.
+template <class T>
+void add_outer_product(const OuterProduct<T>& of, std::int64_t rows, T* sums) {
+  constexpr int most = many_registers ? 4 : 2;
+  constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  for (std::int64_t row = 0; row < rows; row += 4) {
+    const T* gradients = of.gradients + row * of.width;
+    T* total = sums + row * of.columns;
+    std::int64_t column = 0;
+    for (; column + most * lanes <= of.columns; column += most * lanes) {
+      add_products<T, 4, most>(of, gradients, of.values + column, total + column);
+    }
+    for (; column < of.columns; column += lanes) {
+      add_products<T, 4, 1>(of, gradients, of.values + column, total + column);
+    }
+  }
+}
+
+// The scratch memory of a tile.
+template <class T, class C, int vectors>
+struct BackwardSpace {
+  std::int64_t hidden;  // padded
+  std::int64_t inputs;  // padded
+  std::int64_t plane;   // of saved rows, in vectors
+  Vector<T>* input;
+  Vector<T>* h;  // [position of the stretch, and one more][unit][vector]
+  Vector<T>* c;
+  Vector<T>* saved;  // [position][row][unit][vector]
+  T* input_rows;     // [position][sequence][input]
+  T* hidden_rows;    // [position][sequence][unit]: the state before
+  Vector<T>* dh;
+  Vector<T>* dh_before;
+  Vector<T>* dc;
+  Vector<T>* loaded;
+  Vector<T>* dx;
+
+  static std::int64_t size(const RecurrentShape& shape) {
+    return BackwardSpace(shape, nullptr).taken_ * VectorOf<T>::lanes;
+  }
+
+  BackwardSpace(const RecurrentShape& shape, T* scratch)
+      : hidden(RecurrentSizes<T, C>::padded(shape.hidden)),
+        inputs(RecurrentSizes<T, C>::padded(shape.inputs)),
+        plane(hidden * vectors),
+        begin_(reinterpret_cast<Vector<T>*>(scratch)) {
+    constexpr std::int64_t stretch = recurrent_stretch;
+    constexpr std::int64_t lanes = VectorOf<T>::lanes;
+    input = take(shape.inputs * vectors);
+    h = take((stretch + 1) * plane);
+    c = take(C::states == 2 ? (stretch + 1) * plane : 0);
+    saved = take(stretch * C::saved * plane);
+    input_rows = reinterpret_cast<T*>(take(stretch * vectors * lanes * inputs / lanes));
+    hidden_rows = reinterpret_cast<T*>(take(stretch * plane));
+    dh = take(plane);
+    dh_before = take(plane);
+    dc = take(plane);
+    loaded = take((hidden > inputs ? hidden : inputs) * vectors);
+    dx = take(inputs * vectors);
+  }
+
+ private:
+  Vector<T>* begin_;
+  std::int64_t taken_ = 0;
+
+  Vector<T>* take(std::int64_t count) {
+    Vector<T>* from = begin_ == nullptr ? nullptr : begin_ + taken_;
+    taken_ += count;
+    return from;
+  }
+};
+
+template <class T, class C>
+std::int64_t backward_scratch(const RecurrentShape& shape, std::int64_t vectors) {
+  return vectors == 1   ? BackwardSpace<T, C, 1>::size(shape)
+         : vectors == 2 ? BackwardSpace<T, C, 2>::size(shape)
+                        : BackwardSpace<T, C, 3>::size(shape);
+}
+
+// The gradient of a state or an output: zero in lanes without a sequence, which otherwise would count as one.
+template <class T, int vectors>
+void load_gradient(const T* rows, std::int64_t step, std::int64_t columns, std::int64_t sequences, Vector<T>* values) {
+  constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  load_rows<T, vectors>(rows, step, columns, sequences, values);
+  for (std::int64_t i = sequences; i < vectors * lanes; ++i) {
+    for (std::int64_t column = 0; column < columns; ++column) values[column * vectors + i / lanes][i % lanes] = T{0};
+  }
+}
+
+template <class T, int vectors>
+void add(const Vector<T>* values, std::int64_t count, Vector<T>* sums) {
+  for (std::int64_t i = 0; i < count * vectors; ++i) sums[i] += values[i];
+}
+
+// rows[r] (+)= the sum over terms of weights[term][r] * values[term], in blocks of rows.
+template <class T, int rows, int vectors>
+void multiply_rows(const T* weights, std::int64_t count, std::int64_t terms, const Vector<T>* values,
+                   std::int64_t more_terms, const Vector<T>* more_values, const Vector<T>* plus, Vector<T>* result) {
+  for (std::int64_t row = 0; row < count; row += rows) {
+    Several<T, vectors> sum[rows];
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; ++i) {
+      sum[i] = plus == nullptr ? Several<T, vectors>{} : load_several<T, vectors>(plus + (row + i) * vectors);
+    }
+    multiply<T, rows, vectors>(sum, weights, terms, values);
+    weights += terms * rows;
+    if (more_terms != 0) {
+      multiply<T, rows, vectors>(sum, weights, more_terms, more_values);
+      weights += more_terms * rows;
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; ++i) store_several(result + (row + i) * vectors, sum[i]);
+  }
+}
+
+// From the gradients of a state to those of its sums, whose totals go to the biases.
+template <class T, class C, int vectors>
+void retreat(const RecurrentShape& shape, const BackwardSpace<T, C, vectors>& space, std::int64_t step,
+             Vector<T>* bias) {
+  Vector<T>* saved = space.saved + step * C::saved * space.plane;
+  const Vector<T>* h = space.h + step * space.plane;
+  const Vector<T>* c = space.c + step * space.plane;
+  for (std::int64_t unit = 0; unit < shape.hidden; ++unit) {
+    const std::int64_t i = unit * vectors;
+    C::template retreat<vectors, T>(shape, {saved + i, space.plane, h + i, c + i, space.dh + i, space.dc + i});
+    for (int row = 0; row < C::sums; ++row) {
+      Vector<T> total = saved[row * space.plane + unit * vectors];
+      for (int v = 1; v < vectors; ++v) total += saved[row * space.plane + unit * vectors + v];
+      bias[row * space.hidden + unit] += total;
+    }
+  }
+}
+
+// Runs a stretch again from its kept state, with all that the way back needs.
+template <class T, class C, int vectors>
+void rerun(const RecurrentShape& shape, const RecurrentWeights<T>& weights, const RecurrentTile<T>& tile,
+           const BackwardSpace<T, C, vectors>& space, std::int64_t first, std::int64_t count) {
+  constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  const std::int64_t kept_plane = shape.hidden * shape.sequences;
+  const T* kept = tile.kept + first / recurrent_stretch * C::states * kept_plane;
+  const auto restore = [&](const T* rows, Vector<T>* state) {
+    for (std::int64_t unit = 0; unit < shape.hidden; ++unit, rows += shape.sequences) {
+      for (int v = 0; v < vectors; ++v) state[unit * vectors + v] = Vector<T>{};
+      __builtin_memcpy(state + unit * vectors, rows, static_cast<std::size_t>(tile.sequences) * sizeof(T));
+    }
+  };
+  restore(kept, space.h);
+  if constexpr (C::states == 2) restore(kept + kept_plane, space.c);
+  for (std::int64_t step = 0; step < count; ++step) {
+    const std::int64_t position = tile.reverse ? shape.length - 1 - (first + step) : first + step;
+    const Vector<T>* h = space.h + step * space.plane;
+    const Vector<T>* c = space.c + step * space.plane;
+    load_input<T, vectors>(shape, tile, position, space.input);
+    store_rows<T, vectors>(space.input, shape.inputs, vectors * lanes,
+                           space.input_rows + step * vectors * lanes * space.inputs, space.inputs);
+    store_rows<T, vectors>(h, space.hidden, vectors * lanes, space.hidden_rows + step * vectors * lanes * space.hidden,
+                           space.hidden);
+    advance<T, C, vectors, true>(shape, weights, space.input,
+                                 {h, c, space.h + (step + 1) * space.plane, space.c + (step + 1) * space.plane,
+                                  space.saved + step * C::saved * space.plane, space.plane});
+  }
+}
+
+template <class T, class C, int vectors>
+void backward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, const RecurrentTile<T>& tile, T* scratch,
+              const RecurrentSums<T>& sums) {
+  constexpr int rows = RecurrentSizes<T, C>::rows;
+  constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  BackwardSpace<T, C, vectors> space(shape, scratch);
+  const std::int64_t width = shape.directions * shape.hidden;
+  // Padding stays zero throughout.
+  fill_zero<T>(reinterpret_cast<Vector<T>*>(scratch), BackwardSpace<T, C, vectors>::size(shape) / lanes);
+  if (tile.h_n_gradient != nullptr) {
+    load_gradient<T, vectors>(tile.h_n_gradient, shape.hidden, shape.hidden, tile.sequences, space.dh);
+  }
+  if (tile.c_n_gradient != nullptr) {
+    load_gradient<T, vectors>(tile.c_n_gradient, shape.hidden, shape.hidden, tile.sequences, space.dc);
+  }
+  // Terms of the sums that the input goes into: all gates, but for a gru without the hidden half of n.
+  constexpr int shared_gates = C::sums == C::gates ? C::gates : C::gates - 1;
+  const std::int64_t own = (C::gates - shared_gates) * space.hidden;
+  for (std::int64_t first = (shape.length - 1) / recurrent_stretch * recurrent_stretch; first >= 0;
+       first -= recurrent_stretch) {
+    const std::int64_t count = least(recurrent_stretch, shape.length - first);
+    rerun<T, C, vectors>(shape, weights, tile, space, first, count);
+    for (std::int64_t step = count - 1; step >= 0; --step) {
+      const std::int64_t position = tile.reverse ? shape.length - 1 - (first + step) : first + step;
+      if (tile.output_gradient != nullptr) {
+        load_gradient<T, vectors>(tile.output_gradient + position * width, shape.length * width, shape.hidden,
+                                  tile.sequences, space.loaded);
+        add<T, vectors>(space.loaded, shape.hidden, space.dh);
+      }
+      retreat<T, C, vectors>(shape, space, step, reinterpret_cast<Vector<T>*>(sums.bias));
+      const Vector<T>* gradient = space.saved + step * C::saved * space.plane;
+      multiply_rows<T, rows, vectors>(weights.hidden_backward, shape.hidden, C::gates * space.hidden, gradient, 0,
+                                      nullptr, space.dh, space.dh_before);
+      Vector<T>* before = space.dh_before;
+      space.dh_before = space.dh;
+      space.dh = before;
+      if (tile.input_gradient != nullptr) {
+        T* to = tile.input_gradient + position * shape.inputs;
+        const std::int64_t sequence = shape.length * shape.inputs;
+        multiply_rows<T, rows, vectors>(weights.input_backward, shape.inputs, shared_gates * space.hidden, gradient,
+                                        own, gradient + C::gates * space.plane, nullptr, space.dx);
+        if (tile.add_input_gradient) {
+          load_rows<T, vectors>(to, sequence, shape.inputs, tile.sequences, space.loaded);
+          add<T, vectors>(space.loaded, shape.inputs, space.dx);
+        }
+        store_rows<T, vectors>(space.dx, shape.inputs, tile.sequences, to, sequence);
+      }
+    }
+    const auto* gradients = reinterpret_cast<const T*>(space.saved);
+    const std::int64_t step = C::saved * space.plane * lanes;
+    const std::int64_t sequences = vectors * lanes;
+    add_outer_product<T>(
+        {gradients, step, space.hidden_rows, sequences * space.hidden, count, tile.sequences, sequences, space.hidden},
+        C::gates * space.hidden, sums.hidden);
+    OuterProduct<T> input{gradients, step,           space.input_rows, sequences * space.inputs,
+                          count,     tile.sequences, sequences,        space.inputs};
+    add_outer_product<T>(input, shared_gates * space.hidden, sums.input);
+    if (own != 0) {
+      input.gradients += C::gates * space.plane * lanes;
+      add_outer_product<T>(input, own, sums.input + shared_gates * space.hidden * space.inputs);
+    }
+  }
+  store_rows<T, vectors>(space.dh, shape.hidden, tile.sequences, tile.h0_gradient, shape.hidden);
+  if constexpr (C::states == 2) {
+    store_rows<T, vectors>(space.dc, shape.hidden, tile.sequences, tile.c0_gradient, shape.hidden);
+  }
+}
+
+}  // namespace
+}  // namespace dnafast

@@ -1,0 +1,9 @@
+// AVX-512 F, DQ, BW, VL; the flags are set in CMakeLists.txt. Empty on other architectures.
+#if defined(__x86_64__)
+
+#define DNAFAST_VECTOR_BYTES 64
+#define DNAFAST_CELL Rnn
+#define DNAFAST_KERNELS(type) rnn_avx512_##type
+#include "ops/cpu/recurrent_kernel.hpp"
+
+#endif

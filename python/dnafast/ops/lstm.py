@@ -1,0 +1,102 @@
+"""LSTM layers over base codes or dense input; one-hot is never built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dnafast.ops.recurrent import checked_sizes, differentiable, reference, stacked
+
+
+def lstm(
+    input: Tensor,
+    weights: Sequence[Tensor],
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    *,
+    layers: int = 1,
+    bidirectional: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``torch.nn.LSTM(batch_first=True)`` (Hochreiter & Schmidhuber 1997), from base codes or dense input.
+
+    Gates: i, f, o = sigmoid and g = tanh of W_ih x + b_ih + W_hh h + b_hh; c' = f c + i g; h' = o tanh(c').
+
+    Differentiable once in all floating arguments, in reverse mode. Under autocast it runs in float32.
+
+    Args:
+        input: base codes uint8 (N, L), A C G T = 0 1 2 3, unknown = 4, which adds nothing but the biases (C = 4), or
+            dense (N, L, C) of the weights' dtype. On CUDA codes above 4 count as unknown instead of being refused.
+        weights: for each layer, and in it for each direction, weight_ih (4H, C), weight_hh (4H, H) and, unless there
+            are none anywhere, bias_ih (4H,) and bias_hh (4H,): ``torch.nn.LSTM``'s ``_flat_weights``, names and
+            order of gates i, f, g, o. From the second layer on C is D * H. float32, float64 or bfloat16, which is
+            computed with in float32.
+        h0: initial state (layers * D, N, H), D directions; None for zeros.
+        c0: the same of the second state.
+        layers: how many, each on the output of the one before.
+        bidirectional: a second direction reads each sequence from its end; D is 2.
+
+    Returns:
+        Output (N, L, D * H), h_n and c_n (layers * D, N, H).
+
+    Raises:
+        ValueError: a dtype, shape, device or number that does not fit, or a code above 4.
+        TypeError: what is no tensor or whole number.
+        RuntimeError: forward-mode differentiation, or, from the backward pass, a second derivative.
+    """
+    output, h_n, c_n = stacked("lstm", input, weights, h0, c0, layers, bidirectional)
+    assert c_n is not None
+    return output, h_n, c_n
+
+
+# ---- the operator of one layer, wherever it runs ----
+
+
+def _lstm_cuda(
+    input: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """torch's own layer, which has derivatives of its own."""
+    return reference(input, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, "lstm")
+
+
+for _key in ("CUDA", "AutogradCUDA"):
+    torch.library.impl("dnafast::lstm", _key)(_lstm_cuda)
+
+
+@torch.library.register_fake("dnafast::lstm")
+def _lstm_fake(
+    input: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    n, length, d, h = checked_sizes(input, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, "lstm")
+    state = weight_ih.new_empty(d, n, h)
+    return weight_ih.new_empty(n, length, d * h), state, torch.empty_like(state)
+
+
+@torch.library.impl("dnafast::lstm", "Autograd")
+def _lstm_autograd(
+    input: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return differentiable("lstm", input, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, "lstm")
+
+
+for _device in ("cpu", "cuda"):
+    torch.library.register_autocast("dnafast::lstm", _device, torch.float32)

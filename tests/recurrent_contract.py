@@ -1,0 +1,509 @@
+"""What the operators rnn, gru and lstm must do: equal the layers of torch.nn, on random and nasty input.
+
+A subclass of each class below (named ``Test…``) says which cell it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.nn import functional as F
+
+from dnafast import ops
+from dnafast.ops.recurrent import GATES, reference
+from op_contract import TOLERANCE, Arguments, OperatorContract, strided
+
+LAYERS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def random_codes(sequences: int, length: int) -> Tensor:
+    return torch.randint(0, 5, (sequences, length), dtype=torch.uint8)
+
+
+def one_hot(codes: Tensor, dtype: torch.dtype) -> Tensor:
+    """(N, L) -> (N, L, 4), made the obvious way."""
+    return F.one_hot(codes.long(), 5)[..., :4].to(dtype)
+
+
+def oracle_cell(cell: str, gates_x: Tensor, gates_h: Tensor, h: Tensor, c: Tensor, relu: bool) -> tuple[Tensor, Tensor]:
+    """One step by the formulas of the papers, in torch's order of gates."""
+    if cell == "rnn":
+        return (gates_x + gates_h).relu() if relu else (gates_x + gates_h).tanh(), c
+    if cell == "gru":
+        (xr, xz, xn), (hr, hz, hn) = gates_x.chunk(3, 1), gates_h.chunk(3, 1)
+        z = torch.sigmoid(xz + hz)
+        return (1 - z) * torch.tanh(xn + torch.sigmoid(xr + hr) * hn) + z * h, c
+    i, f, g, o = (gates_x + gates_h).chunk(4, 1)
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+
+def oracle(
+    cell: str,
+    input: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None = None,
+    bias_hh: Tensor | None = None,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    relu: bool = False,
+) -> tuple[Tensor, ...]:
+    """One layer, position by position."""
+    x = one_hot(input, weight_ih.dtype) if input.dtype == torch.uint8 else input
+    hidden = weight_hh.shape[2]
+    outputs, h_n, c_n = [], [], []
+    for d in range(weight_hh.shape[0]):
+        h = x.new_zeros(len(x), hidden) if h0 is None else h0[d]
+        c = x.new_zeros(len(x), hidden) if c0 is None else c0[d]
+        states = []
+        for position in reversed(range(x.shape[1])) if d else range(x.shape[1]):
+            gates_x = F.linear(x[:, position], weight_ih[d], None if bias_ih is None else bias_ih[d])
+            gates_h = F.linear(h, weight_hh[d], None if bias_hh is None else bias_hh[d])
+            h, c = oracle_cell(cell, gates_x, gates_h, h, c, relu)
+            states.append(h)
+        outputs.append(torch.stack(states[::-1] if d else states, 1))
+        h_n.append(h)
+        c_n.append(c)
+    result = (torch.cat(outputs, 2), torch.stack(h_n))
+    return (*result, torch.stack(c_n)) if cell == "lstm" else result
+
+
+def flat(outputs: tuple[Tensor, ...]) -> Tensor:
+    return torch.cat([output.flatten() for output in outputs])
+
+
+class Layer(nn.Module):
+    """An operator as a layer, for scripting, export and compile."""
+
+    def __init__(self, arguments: Arguments):
+        super().__init__()
+        for name in (*PARTS, "h0", "c0"):
+            value = arguments.get(name)
+            setattr(self, name, None if value is None else nn.Parameter(value.detach().clone()))
+
+
+class RNNLayer(Layer):
+    def __init__(self, arguments: Arguments):
+        super().__init__(arguments)
+        self.relu: bool = arguments["relu"]
+
+    def forward(self, x: Tensor) -> Tensor:
+        output, h_n = torch.ops.dnafast.rnn(
+            x, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, self.h0, self.relu
+        )
+        return torch.cat([output.flatten(), h_n.flatten()])
+
+
+class GRULayer(Layer):
+    def forward(self, x: Tensor) -> Tensor:
+        output, h_n = torch.ops.dnafast.gru(x, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, self.h0)
+        return torch.cat([output.flatten(), h_n.flatten()])
+
+
+class LSTMLayer(Layer):
+    def forward(self, x: Tensor) -> Tensor:
+        output, h_n, c_n = torch.ops.dnafast.lstm(
+            x, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, self.h0, self.c0
+        )
+        return torch.cat([output.flatten(), h_n.flatten(), c_n.flatten()])
+
+
+MODULES: dict[str, type[Layer]] = {"rnn": RNNLayer, "gru": GRULayer, "lstm": LSTMLayer}
+
+
+class RecurrentOperatorContract(OperatorContract):
+    """The operator of one layer: every way to run."""
+
+    cases: ClassVar[list[dict[str, Any]]] = [
+        {},
+        {"bias": False, "state": True},
+        {"features": 3, "directions": 2, "state": True},
+    ]
+
+    def arguments(
+        self,
+        dtype: torch.dtype,
+        features: int = 0,
+        directions: int = 1,
+        bias: bool = True,
+        state: bool = False,
+        relu: bool = False,
+    ) -> Arguments:
+        n, length, hidden = 3, 11, 5
+        rows = GATES[self.name if self.name != "rnn" else "rnn_tanh"] * hidden
+
+        def leaf(*sizes: int) -> Tensor:
+            return torch.randn(*sizes, dtype=dtype).mul(0.6).requires_grad_()
+
+        arguments: Arguments = {
+            "input": leaf(n, length, features) if features else random_codes(n, length),
+            "weight_ih": leaf(directions, rows, features or 4),
+            "weight_hh": leaf(directions, rows, hidden),
+            "bias_ih": leaf(directions, rows) if bias else None,
+            "bias_hh": leaf(directions, rows) if bias else None,
+            "h0": leaf(directions, n, hidden) if state else None,
+        }
+        if self.name == "lstm":
+            arguments["c0"] = leaf(directions, n, hidden) if state else None
+        if self.name == "rnn":
+            arguments["relu"] = relu
+        return arguments
+
+    def call(self, arguments: Arguments) -> Tensor:
+        return flat(self.operator()(**arguments))
+
+    def expected(self, arguments: Arguments) -> Tensor:
+        return flat(oracle(self.name, **arguments))
+
+    def module(self, arguments: Arguments) -> nn.Module:
+        return MODULES[self.name](arguments)
+
+    def test_bfloat16_is_computed_in_float32(self) -> None:
+        for arguments in self.each():
+            narrow = {
+                name: value.detach().bfloat16().requires_grad_()
+                if isinstance(value, Tensor) and value.dtype != torch.uint8
+                else value
+                for name, value in arguments.items()
+            }
+            wide = {
+                name: value.detach().float().requires_grad_()
+                if isinstance(value, Tensor) and value.dtype != torch.uint8
+                else value
+                for name, value in narrow.items()
+            }
+            actual, expected = self.call(narrow), self.call(wide)
+            assert actual.dtype == torch.bfloat16
+            assert torch.equal(actual, expected.bfloat16())
+            with torch.inference_mode():
+                plain = {name: value.detach() if isinstance(value, Tensor) else value for name, value in narrow.items()}
+                assert torch.equal(self.call(plain), actual)
+            for gradient, other in zip(
+                torch.autograd.grad(actual.float().sum(), [narrow["weight_hh"]]),
+                torch.autograd.grad(expected.sum(), [wide["weight_hh"]]),
+                strict=True,
+            ):
+                assert torch.equal(gradient, other.bfloat16())
+
+    def test_backward_opcheck(self) -> None:
+        for arguments in list(self.each())[-1:]:
+            cell = {"rnn": "rnn_relu" if arguments.get("relu") else "rnn_tanh"}.get(self.name, self.name)
+            values = [arguments.get(name) for name in ("input", *PARTS, "h0", "c0")]
+            plain = [value if value is None else value.detach() for value in values]
+            output, _, c_n, kept = torch.ops.dnafast.recurrent_forward(*plain, cell, True)
+            gradients = (torch.randn_like(output), None, torch.randn_like(c_n) if self.name == "lstm" else None)
+            torch.library.opcheck(
+                torch.ops.dnafast.recurrent_backward.default, (*gradients, *plain[:5], kept, cell, True)
+            )
+            torch.library.opcheck(torch.ops.dnafast.recurrent_forward.default, (*values, cell, True))
+
+    def test_the_composition_is_the_same(self) -> None:
+        for arguments in self.each():
+            cell = {"rnn": "rnn_relu" if arguments.get("relu") else "rnn_tanh"}.get(self.name, self.name)
+            outputs = reference(*(arguments.get(name) for name in ("input", *PARTS, "h0", "c0")), cell)
+            self.assert_equal(flat(outputs), self.expected(arguments), torch.float32)
+
+
+# Sizes about those of a tile (12, 24, 48 sequences by instruction set), a stretch (8) and a vector.
+SHAPES = [
+    # sequences, length, features (0: base codes), hidden, options
+    (1, 1, 0, 1, {}),
+    (1, 9, 0, 64, {}),
+    (47, 8, 0, 7, {}),
+    (48, 17, 0, 64, {}),
+    (49, 16, 0, 65, {"bias": False}),
+    (130, 33, 0, 64, {"bidirectional": True}),
+    (5, 20, 0, 100, {"num_layers": 2, "bidirectional": True, "state": True}),
+    (33, 7, 1, 3, {"state": True}),
+    (20, 24, 37, 17, {"bidirectional": True, "state": True, "bias": False}),
+    (70, 13, 64, 64, {"num_layers": 3}),
+]
+
+
+class RecurrentContract:
+    """The public function against ``torch.nn``."""
+
+    #: rnn, gru or lstm.
+    cell: str
+
+    def layer(self, features: int, hidden: int, dtype: torch.dtype = torch.float32, **options: Any) -> nn.RNNBase:
+        layer = LAYERS[self.cell](features or 4, hidden, batch_first=True, **options).to(dtype)
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                parameter.mul_(1.5)
+        return layer
+
+    def run(self, input: Tensor, layer: nn.RNNBase, *states: Tensor | None, **options: Any) -> tuple[Tensor, ...]:
+        function = getattr(ops, self.cell)
+        return function(
+            input, layer._flat_weights, *states, layers=layer.num_layers, bidirectional=layer.bidirectional, **options
+        )
+
+    def expect(self, x: Tensor, layer: nn.RNNBase, *states: Tensor) -> tuple[Tensor, ...]:
+        if input_is_codes := x.dtype == torch.uint8:
+            x = one_hot(x, layer.weight_ih_l0.dtype)
+        assert x.dim() == 3 or input_is_codes
+        state = (states if self.cell == "lstm" else states[0]) if states else None
+        output, state_n = layer(x, state)
+        return (output, *state_n) if self.cell == "lstm" else (output, state_n)
+
+    def states(self, layer: nn.RNNBase, sequences: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        places = layer.num_layers * (1 + layer.bidirectional)
+        return tuple(
+            torch.randn(places, sequences, layer.hidden_size, dtype=dtype, requires_grad=True)
+            for _ in range(1 + (self.cell == "lstm"))
+        )
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    @pytest.mark.parametrize("shape", SHAPES, ids=str)
+    def test_equals_torch(self, shape: tuple[Any, ...], dtype: torch.dtype) -> None:
+        sequences, length, features, hidden, options = shape
+        torch.manual_seed(3)
+        options = dict(options)
+        given = options.pop("state", False)
+        layer = self.layer(features, hidden, dtype, **options)
+        if features:
+            x = torch.randn(sequences, length, features, dtype=dtype, requires_grad=True)
+        else:
+            x = random_codes(sequences, length)
+        states = self.states(layer, sequences, dtype) if given else ()
+        leaves = [*layer.parameters(), *states, *([x] if features else [])]
+        actual, expected = self.run(x, layer, *states), self.expect(x, layer, *states)
+        self.assert_alike(actual, expected, leaves, dtype)
+
+    def assert_alike(
+        self, actual: tuple[Tensor, ...], expected: tuple[Tensor, ...], leaves: list[Tensor], dtype: torch.dtype
+    ) -> None:
+        tolerance = TOLERANCE[dtype]
+        for one, other in zip(actual, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+        gradients = [torch.randn_like(output) for output in expected]
+        for one, other in zip(
+            torch.autograd.grad(actual, leaves, gradients),
+            torch.autograd.grad(expected, leaves, gradients),
+            strict=True,
+        ):
+            # Sums of many terms: compare with the largest of them.
+            torch.testing.assert_close(one, other, rtol=0, atol=tolerance * max(1.0, other.abs().max().item()))
+
+    def test_a_gradient_of_each_output_alone(self) -> None:
+        layer = self.layer(0, 6)
+        x = random_codes(5, 19)
+        for i in range(3 if self.cell == "lstm" else 2):
+            actual, expected = self.run(x, layer)[i], self.expect(x, layer)[i]
+            self.assert_alike((actual,), (expected,), list(layer.parameters()), torch.float32)
+
+    def test_only_the_last_weight_wants_a_gradient(self) -> None:
+        layer = self.layer(3, 6)
+        x = torch.randn(5, 19, 3)
+        for parameter in list(layer.parameters())[:-1]:
+            parameter.requires_grad_(False)
+        leaves = list(layer.parameters())[-1:]
+        self.assert_alike(self.run(x, layer), self.expect(x, layer), leaves, torch.float32)
+
+    def test_all_unknown_is_the_bias_alone(self) -> None:
+        layer = self.layer(0, 9)
+        x = torch.full((2, 30), 4, dtype=torch.uint8)
+        with torch.no_grad():
+            zeroed = self.layer(0, 9)
+            zeroed.load_state_dict(layer.state_dict())
+            zeroed.weight_ih_l0.zero_()
+            for one, other in zip(self.run(x, layer), self.run(x, zeroed), strict=True):
+                assert torch.equal(one, other)
+
+    def test_a_sequence_does_not_depend_on_its_mates(self) -> None:
+        layer = self.layer(0, 20, bidirectional=True)
+        x = random_codes(101, 15)
+        with torch.no_grad():
+            whole, alone = self.run(x, layer)[0], self.run(x[77:78], layer)[0]
+        assert torch.equal(whole[77:78], alone)
+
+    def test_threads_agree(self, two_threads: None) -> None:
+        layer = self.layer(0, 24, bidirectional=True)
+        x = random_codes(203, 50)
+        outputs, gradients = [], []
+        for threads in (1, 2, 2):
+            torch.set_num_threads(threads)
+            outputs.append(self.run(x, layer)[0])
+            gradients.append(torch.autograd.grad(outputs[-1].sum(), list(layer.parameters())))
+        assert torch.equal(outputs[0], outputs[1])
+        for first, second, third in zip(*gradients, strict=True):
+            assert torch.equal(second, third)
+            torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5 * first.abs().max().item())
+
+    def test_saturated_gates(self) -> None:
+        layer = self.layer(0, 10)
+        with torch.no_grad():
+            for name, parameter in layer.named_parameters():
+                if not name.startswith("weight_hh"):  # which would make the states chaotic
+                    parameter.mul_(300)
+        x = random_codes(20, 25)
+        with torch.no_grad():
+            for one, other in zip(self.run(x, layer), self.expect(x, layer), strict=True):
+                torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+    def test_what_is_no_number_stays_with_its_sequence(self) -> None:
+        layer = self.layer(3, 10)
+        x = torch.randn(20, 12, 3)
+        x[3, 5, 1] = float("nan")
+        with torch.no_grad():
+            output = self.run(x, layer)[0]
+        assert output[3, 5:].isnan().all()
+        assert not output[3, :5].isnan().any()
+        assert not output[torch.arange(20) != 3].isnan().any()
+
+    def test_strided_arguments(self) -> None:
+        layer = self.layer(5, 12)
+        x = torch.randn(7, 5, 18).transpose(1, 2)
+        states = self.states(layer, 7, torch.float32)
+        loose = [strided(state) for state in states]
+        with torch.no_grad():
+            for one, other in zip(self.run(x, layer, *loose), self.run(x.contiguous(), layer, *states), strict=True):
+                assert torch.equal(one, other)
+
+    @pytest.mark.parametrize("features", [0, 3])
+    def test_empty_batch(self, features: int) -> None:
+        layer = self.layer(features, 6, bidirectional=True)
+        x = torch.zeros(0, 30, 3, requires_grad=True) if features else torch.zeros(0, 30, dtype=torch.uint8)
+        output, h_n, *c_n = self.run(x, layer)
+        assert output.shape == (0, 30, 12)
+        assert all(state.shape == (2, 0, 6) for state in (h_n, *c_n))
+        for gradient in torch.autograd.grad(output.sum(), list(layer.parameters())):
+            assert not gradient.any()
+
+    def test_second_derivatives_are_refused(self) -> None:
+        layer = self.layer(0, 6)
+        weights = list(layer.parameters())
+        loss = self.run(random_codes(3, 20), layer)[0].square().sum()
+        gradients = torch.autograd.grad(loss, weights, create_graph=True)
+        with pytest.raises(RuntimeError, match=r"can be differentiated once, in reverse mode: leave out create_graph"):
+            torch.autograd.grad(gradients[0].square().sum(), weights)
+
+    def test_forward_mode_is_refused(self) -> None:
+        layer = self.layer(3, 6)
+        x = torch.randn(2, 9, 3)
+        message = rf"^dnafast::{self.cell} can be differentiated once, in reverse mode, not in forward mode: take"
+        with forward_ad.dual_level(), pytest.raises(RuntimeError, match=message):
+            self.run(forward_ad.make_dual(x, torch.ones_like(x)), layer)
+
+    def test_bad_arguments_are_told_in_one_sentence(self) -> None:
+        gates = {"rnn": 1, "gru": 3, "lstm": 4}[self.cell]
+        layer = self.layer(0, 6)
+        w_ih, w_hh, b_ih, b_hh = (parameter.detach() for parameter in layer.parameters())
+        codes, whole = random_codes(2, 9), [w_ih, w_hh, b_ih, b_hh]
+        rows = f"expected (1, {gates * 6}, "
+        bad: list[tuple[Tensor, list[Tensor], dict[str, Any], str]] = [
+            (codes + 5, whole, {}, "input[0, 0] is "),
+            (codes.int(), whole, {}, "input has dtype int32: expected uint8 base codes or that of weight_ih, float32"),
+            (codes[0], whole, {}, "input has shape (9,): expected (sequences, length) of base codes uint8"),
+            (codes[:, :0], whole, {}, "input has shape (2, 0): expected a length of at least 1"),
+            (torch.randn(2, 9), whole, {}, "input has shape (2, 9): expected (sequences, length, features), at least"),
+            (torch.randn(2, 9, 0), whole, {}, "input has shape (2, 9, 0): expected (sequences, length, features)"),
+            (torch.randn(2, 9, 3), whole, {}, f"weight_ih has shape (1, {gates * 6}, 4): {rows}3), (directions, gates"),
+            (codes, [w.half() for w in whole], {}, "weight_ih has dtype float16: expected float32 or float64"),
+            (codes, [w_ih, w_hh.double(), b_ih, b_hh], {}, "weight_hh has dtype float64: expected that of weight_ih"),
+            (codes, [w_ih, w_hh[:-1], b_ih, b_hh], {}, f"weight_hh has shape (1, {gates * 6 - 1}, 6): expected (dir"),
+            (codes, [w_ih, w_hh[0], b_ih, b_hh], {}, "weight_hh has shape (1, 6): expected (directions, "),
+            (codes, [w_ih[:-1], w_hh, b_ih, b_hh], {}, f"weight_ih has shape (1, {gates * 6 - 1}, 4): {rows}4)"),
+            (codes, [w_ih, w_hh, b_ih[:-1], b_hh], {}, f"bias_ih has shape (1, {gates * 6 - 1}): expected (1, "),
+            (codes, [w_ih, w_hh, b_ih, b_hh.double()], {}, "bias_hh has dtype float64: expected that of weight_ih"),
+            (codes, whole[:3], {}, "weights has 3 tensors: expected 4, or 2 without biases, for layers=1 and bidir"),
+            (codes, whole, {"layers": 0}, "layers=0: expected at least 1"),
+            (codes, whole, {"bidirectional": True, "layers": 2}, "weights has 4 tensors: expected 16, or 8 without"),
+            (
+                codes,
+                whole,
+                {"h0": torch.zeros(2, 2, 6)},
+                "h0 has shape (2, 2, 6): expected (1, sequences, hidden), for",
+            ),
+            (
+                codes,
+                whole,
+                {"h0": torch.zeros(1, 3, 6)},
+                "h0 has shape (1, 3, 6): expected (1, 2, 6), (directions, seq",
+            ),
+            (codes, whole, {"h0": torch.zeros(1, 2, 6).double()}, "h0 has dtype float64: expected that of weight_ih"),
+            (
+                codes,
+                [*whole, w_ih[:1], *whole[1:]],
+                {"bidirectional": True},
+                f"weights of the two directions of a layer have shapes ({gates * 6}, 4) and (1, 4): expected the same",
+            ),
+        ]
+        function = getattr(ops, self.cell)
+        for input, weights, options, message in bad:
+            with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+                function(input, weights, **options)
+
+    def test_the_composition_tells_the_same(self) -> None:
+        gates = {"rnn": 1, "gru": 3, "lstm": 4}[self.cell]
+        layer = self.layer(0, 6)
+        whole = [parameter.detach().unsqueeze(0) for parameter in layer.parameters()]
+        codes, state = random_codes(2, 9), torch.zeros(1, 2, 6)
+        cell = {"rnn": "rnn_tanh"}.get(self.cell, self.cell)
+        meta = torch.device("meta")
+        for input, weights, h0 in [
+            (codes.int(), whole, None),
+            (codes[0], whole, None),
+            (codes[:, :0], whole, None),
+            (torch.randn(2, 9), whole, None),
+            (torch.randn(2, 9, 3), whole, None),
+            (codes, [whole[0], whole[1].double(), *whole[2:]], None),
+            (codes, [whole[0], whole[1][:, :-1], *whole[2:]], None),
+            (codes, [whole[0], whole[1], None, whole[3]], None),
+            (codes, [*whole[:2], whole[2][:, : gates * 6 - 1], whole[3]], None),
+            (codes, whole, state[:, :1]),
+            (codes, whole, state.double()),
+        ]:
+            with pytest.raises(ValueError) as native:
+                torch.ops.dnafast.recurrent_forward(input, *weights, h0, None, cell, False)
+            with pytest.raises(ValueError) as composed:
+                reference(input, *weights, h0, None, cell)
+            assert str(composed.value) == str(native.value)
+        with pytest.raises(ValueError, match="input is on cpu: expected the device of weight_ih, meta"):
+            getattr(ops, self.cell)(codes, [weight[0].to(meta) for weight in whole])
+
+    def test_the_first_bad_code_is_named(self) -> None:
+        layer = self.layer(0, 6)
+        codes = torch.zeros(700, 40, dtype=torch.uint8)
+        codes[650, 3] = codes[650, 4] = codes[690, 0] = 255
+        with pytest.raises(ValueError, match=r"^input\[650, 3\] is 255: expected base codes 0 to 3"):
+            self.run(codes, layer)
+
+    def test_what_is_no_tensor_is_told(self) -> None:
+        layer = self.layer(0, 6)
+        function = getattr(ops, self.cell)
+        codes, weights = random_codes(2, 9), layer._flat_weights
+        for arguments, options, message in [
+            ((codes.numpy(), weights), {}, "input must be a torch tensor, not ndarray"),
+            ((codes, weights[0]), {}, "weights must be a list of torch tensors, not Parameter"),
+            ((codes, [1, *weights[1:]]), {}, r"weights\[0\] must be a torch tensor, not int"),
+            ((codes, weights, 3), {}, "h0 must be a torch tensor, not int"),
+            ((codes, weights), {"layers": 1.5}, r"layers=1\.5 must be a whole number"),
+        ]:
+            with pytest.raises(TypeError, match=f"^{message}"):
+                function(*arguments, **options)
+
+    def test_a_tensor_without_memory_is_refused(self) -> None:
+        layer = self.layer(0, 6)
+        for i in range(4):
+            weights = [weight.detach().unsqueeze(0).clone() for weight in layer._flat_weights]
+            weights[i].untyped_storage().resize_(0)
+            with pytest.raises(ValueError, match=rf"^{PARTS[i]} has shape \(.*\) but memory for 0 of \d+ elements"):
+                getattr(torch.ops.dnafast, self.cell)(random_codes(2, 9), *weights)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
