@@ -269,7 +269,7 @@ def test_the_command(trained: Callable[..., Path], tmp_path: Path, capsys: pytes
     [
         (["--run", "nowhere"], "nowhere holds no model.json: name the folder of 'dnafast train'"),
         (["--prior", "1.5"], "--prior 1.5 must lie between 0 and 1: the true share of positives"),
-        (["--implementation", "native"], "implementation='native': lstm has no implementation 'native'"),
+        (["--implementation", "native"], "implementation='native': kmer_cnn has no implementation 'native'"),
     ],
 )
 def test_unusable_input_of_the_command(
@@ -279,7 +279,7 @@ def test_unusable_input_of_the_command(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    given = {"--run": str(trained("lstm")), "--out": str(tmp_path / "model.pt"), changed[0]: changed[1]}
+    given = {"--run": str(trained("kmer_cnn")), "--out": str(tmp_path / "model.pt"), changed[0]: changed[1]}
     assert cli.main(["export", *(part for pair in given.items() for part in pair)]) == 2
     output = capsys.readouterr()
     assert output.out == ""

@@ -84,7 +84,7 @@ def test_smaller_training_parts_lie_in_larger_ones_and_have_rows_of_their_own(ta
 
 
 def test_several_processes_give_the_same_figures(table, tmp_path):
-    models = ["--models", "kmer_logistic", "gru[hidden=8]", "deepbind:native"]
+    models = ["--models", "kmer_logistic", "gru[hidden=8]:torch", "deepbind:native"]
     data = ["--table", str(table), "--quick", "--seeds", "2", "--threads", "2", *models]
     found = []
     for processes in ("1", "2"):
@@ -186,10 +186,10 @@ def test_rates_that_diverge_are_named_and_their_time_counts(table, tmp_path, mon
 def test_a_restart_takes_no_more_threads_than_it_may(table, tmp_path):
     out = tmp_path / "out"
     data = ["--table", str(table), "--quick", "--tune", "0", "--threads", "2", "--out", str(out)]
-    assert main([*data, "--models", "gru[hidden=8]"]) == 0
+    assert main([*data, "--models", "gru[hidden=8]:torch"]) == 0
     config = json.loads((out / "config.json").read_text())
     (out / "config.json").write_text(json.dumps(config | {"torch_threads": {"t/gru[hidden=8]/torch": 7}}))
-    assert main([*data, "--models", "gru[hidden=8]", "--seeds", "2"]) == 0
+    assert main([*data, "--models", "gru[hidden=8]:torch", "--seeds", "2"]) == 0
     assert [row["threads"] for row in rows(out / "runs.csv")] == ["2", "2"]
 
 
@@ -204,14 +204,22 @@ def test_a_run_takes_its_gpu_in_whatever_process_it_is(monkeypatch):
 def test_networks_meet_at_one_number_of_parameters(table, tmp_path, capsys):
     out = tmp_path / "out"
     data = ["--table", str(table), "--quick", "--out", str(out)]
-    assert main([*data, "--models", "gru", "deepbind", "multiscale_cnn[filters=8]", "--match", "params"]) == 0
+    assert main([*data, "--models", "gru:torch", "deepbind", "multiscale_cnn[filters=8]", "--match", "params"]) == 0
     found = {(row["model"].partition("[")[0], row["implementation"]): row for row in rows(out / "runs.csv")}
     sizes = [int(row["n_parameters"]) for row in found.values()]
     assert max(sizes) < 1.2 * min(sizes)
     assert found["deepbind", "torch"]["model"] == found["deepbind", "native"]["model"]
     assert "hidden=" in found["gru", "torch"]["model"] or "filters=" in found["deepbind", "torch"]["model"]
     (tmp_path / "my.py").write_text(NETWORK)
-    own = [*data[:3], "--out", str(tmp_path / "other"), "--models", "gru", "gru[layers=2]", f"{tmp_path}/my.py:Net"]
+    own = [
+        *data[:3],
+        "--out",
+        str(tmp_path / "other"),
+        "--models",
+        "gru:torch",
+        "gru[layers=2]:torch",
+        f"{tmp_path}/my.py:Net",
+    ]
     assert main([*own, "--match", "params"]) == 2
     assert "--match params: " in capsys.readouterr().err
 
@@ -486,7 +494,7 @@ def breaking_off(monkeypatch):
     return context
 
 
-STOPPED = ["--tune", "0", "--epochs", "3", "--models", "gru[hidden=8,dropout=0.2]", "--batch-size", "50"]
+STOPPED = ["--tune", "0", "--epochs", "3", "--models", "gru[hidden=8,dropout=0.2]:torch", "--batch-size", "50"]
 
 
 def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, breaking_off):
@@ -513,10 +521,10 @@ def test_a_restart_trains_on_the_windows_that_fitted_into_the_time(folds, table,
     data = ["--table", str(unsplit if folds else table), *STOPPED[:4], *folds, "--max-train", "64", "--out", str(out)]
     with monkeypatch.context() as patch:
         patch.setattr("dnafast.bench.plan.most_train", lambda *arguments: 50)
-        assert main([*data, "--models", "gc_logistic", "gru[hidden=8]"]) == 0
+        assert main([*data, "--models", "gc_logistic", "gru[hidden=8]:torch"]) == 0
     before = (out / "runs.csv").read_text()
     assert {row["n_train"] for row in rows(out / "runs.csv")} == {"50"}
-    assert main([*data, "--models", "gc_logistic", "gru[hidden=8]"]) == 0
+    assert main([*data, "--models", "gc_logistic", "gru[hidden=8]:torch"]) == 0
     assert (out / "runs.csv").read_text() == before
     (about,) = json.loads((out / "data.json").read_text())
     assert sum(note.startswith("Trained on ") for note in about["notes"]) == 1

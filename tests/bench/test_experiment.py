@@ -12,7 +12,7 @@ from dnafast.bench.main import main
 from dnafast.bench.runs import PHASE_COLUMNS, RUN_COLUMNS
 
 FILES = ("report.html", "summary.md", "summary.json", "runs.csv", "phases.csv", "config.json", "data.json")
-MODELS = ["--models", "gc_logistic", "deepbind", "rnn"]
+MODELS = ["--models", "gc_logistic", "deepbind", "rnn:torch"]
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -184,14 +184,14 @@ def test_more_networks_join_those_that_are_done(finished, genome_files):
     assert models == {"gc_logistic", "rnn", "deepbind", "kmer_logistic"}
     # What the folder tells of itself is of all that it holds, not of the last start.
     config = json.loads((finished / "config.json").read_text())
-    assert [start["command"][-1] for start in config["starts"]] == ["rnn", "kmer_logistic"]
+    assert [start["command"][-1] for start in config["starts"]] == ["rnn:torch", "kmer_logistic"]
     assert {name.partition(":")[0] for name in config["models"]} == models
     assert {run for start in config["starts"] for run in start["runs"]} == {
         row["run_id"] for row in rows(finished / "runs.csv")
     }
     page = (finished / "report.html").read_text()
     assert "The commands that, one after the other, repeat this bench" in page
-    assert "--models gc_logistic deepbind rnn" in page
+    assert "--models gc_logistic deepbind rnn:torch" in page
     assert "--models kmer_logistic" in page
     # A start that asks for everything stands for all of them.
     assert main([*arguments, *MODELS, "kmer_logistic"]) == 0
@@ -309,7 +309,7 @@ def test_sequences_of_two_classes(tmp_path):
         (tmp_path / f"{name}.fa").write_text("".join(records))
     data = ["--positives", str(tmp_path / "positive.fa"), "--negatives", str(tmp_path / "negative.fa")]
     out = tmp_path / "out"
-    assert main([*data, "--models", "onehot_logistic", "deepsea", "--quick", "--out", str(out)]) == 0
+    assert main([*data, "--models", "onehot_logistic", "deepsea:torch", "--quick", "--out", str(out)]) == 0
     table = {row["model"]: row for row in rows(out / "runs.csv")}
     assert float(table["onehot_logistic"]["auroc"]) > 0.95
     assert int(table["deepsea"]["padded_to"]) > 60

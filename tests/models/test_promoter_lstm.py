@@ -200,6 +200,10 @@ def test_starts(cell: Any) -> None:
     [
         ({"cell": "lstmm"}, "cell='lstmm' must be one of lstm, gru, rnn, none, did you mean 'lstm'"),
         ({"direction": "backward"}, "direction='backward' needs bidirectional=False"),
+        (
+            {"implementation": "native", "use_cnn": False, "cell": "none"},
+            "implementation='native' needs use_cnn=True or a cell: nothing else is native",
+        ),
         ({"start": "zeros"}, "start='zeros' must be one of keras, torch"),
     ],
 )

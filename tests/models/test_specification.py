@@ -127,7 +127,7 @@ def test_any_order_and_any_defaults_give_one_label_that_means_the_same(name: str
 
 def test_implementations_and_what_is_built() -> None:
     assert parse("deepbind").implementations == ("torch", "native")
-    assert parse("lstm").implementations == ("torch",)
+    assert parse("kmer_cnn").implementations == ("torch",)
     assert parse("deepbind").build(30).config.implementation == "torch"
     model = parse("deepbind[filters=5]:native").build(length=30, n_tasks=3)
     assert (model.config.implementation, model.config.filters, model.config.n_tasks) == ("native", 5, 3)

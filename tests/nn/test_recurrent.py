@@ -159,6 +159,7 @@ def test_projections_in_a_script() -> None:
         (LSTM, 33, 16, True, True),
         (LSTM, 33, 31, False, False),
         (LSTM, 33, 32, False, True),
+        (LSTM, 257, 64, False, False),
         (GRU, 7, 1, True, True),
         (GRU, 101, 3, True, False),
         (GRU, 101, 4, True, True),

@@ -22,6 +22,7 @@ from dnafast.models.layers import (
     stage_minimum,
     stage_positions,
 )
+from dnafast.nn import LSTM
 
 KERNEL = 26
 POOL = 13
@@ -88,7 +89,8 @@ class DanQ(Network):
             *after,  # (N, 320, 75)
             nn.Dropout(config.dropout[0]),
         )
-        self.recurrent = nn.LSTM(config.filters, config.hidden, batch_first=True, bidirectional=True)  # (N, 75, 640)
+        lstm = LSTM if self.native else nn.LSTM
+        self.recurrent = lstm(config.filters, config.hidden, batch_first=True, bidirectional=True)  # (N, 75, 640)
         keras_start(self.recurrent)
         self.dropout = nn.Dropout(config.dropout[1])
         self.hidden = nn.Linear(2 * config.hidden * config.positions, config.fc_hidden)  # 48,000 -> 925

@@ -39,6 +39,8 @@ class KmerRNNConfig(KmerConfig):
         dropout: before the head, and between layers where there are several.
     """
 
+    implementations: ClassVar[tuple[str, ...]] = ("torch", "native")
+
     widths: ClassVar[Mapping[str, int]] = {"embedding_dim": 1, "hidden": 1}
 
     stride: int = 1
@@ -92,7 +94,7 @@ class KmerRNN(Network):
         self.k, self.stride = config.k, config.stride
         features = config.directions * config.hidden
         self.embedding = kmer_embedding(config)
-        self.recurrent = CELLS[config.cell](
+        self.recurrent = CELLS[config.implementation][config.cell](
             input_size=config.embedding_dim,
             hidden_size=config.hidden,
             num_layers=config.layers,

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from dnafast.models.config import ModelConfig, Pooling
 from dnafast.models.layers import (
     Network,
-    SamePadConv1d,
     convolution_flops,
+    first_convolution,
+    first_input,
     keras_start,
     linear_flops,
-    one_hot_input,
     pooling_flops,
     position_pooling,
     recurrent_flops,
@@ -48,6 +48,8 @@ class PromoterLSTMConfig(ModelConfig):
             remembers, inputs scaled to what they read), "torch" leaves torch's (all uniform within 1 / √hidden_dim).
     """
 
+    implementations: ClassVar[tuple[str, ...]] = ("torch", "native")
+
     widths: ClassVar[Mapping[str, int]] = {"hidden_dim": 1, "fc_hidden_dims": 1}
 
     hidden_dim: int = 64
@@ -65,6 +67,8 @@ class PromoterLSTMConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.implementation == "native" and not self.use_cnn and self.cell == "none":
+            raise ValueError("implementation='native' needs use_cnn=True or a cell: nothing else is native")
         if self.direction == "backward" and self.directions == 2:
             raise ValueError("direction='backward' needs bidirectional=False: in both directions there is no other one")
 
@@ -101,7 +105,6 @@ class PromoterLSTMConfig(ModelConfig):
 class PromoterLSTM(Network):
     """Convolution -> LSTM -> layer norm -> pooling over positions -> fully connected -> head.
 
-    The convolution takes less than a twentieth of the time, and a native one was no gain: there is none.
     Arguments and defaults are those of :class:`PromoterLSTMConfig`; ``length`` serves the count of operations, any
     length is taken. What the options cell, direction, start and pooling_strategy do not name starts from a seed with
     the same weights whatever they are, as long as its shape is the same.
@@ -110,7 +113,7 @@ class PromoterLSTM(Network):
         ValueError: an option is out of its range.
     """
 
-    __constants__ = ("backward", "recurs")  # so that TorchScript leaves out what does not happen
+    __constants__ = ("backward", "recurs", "recurs_over_codes")  # so that TorchScript leaves out what does not happen
 
     def __init__(
         self,
@@ -129,10 +132,12 @@ class PromoterLSTM(Network):
         direction: Direction = PromoterLSTMConfig.direction,
         start: Start = PromoterLSTMConfig.start,
         length: int = 81,
+        implementation: str = PromoterLSTMConfig.implementation,
     ) -> None:
         config = PromoterLSTMConfig(
             length=length,
             n_tasks=n_tasks,
+            implementation=implementation,
             hidden_dim=hidden_dim,
             num_layers=num_layers,
             bidirectional=bidirectional,
@@ -150,10 +155,9 @@ class PromoterLSTM(Network):
         # Shapes with the default options in the comments.
         self.convolution: nn.Module = nn.Identity()
         if config.use_cnn:
-            self.convolution = nn.Sequential(
-                SamePadConv1d(4, config.hidden_dim, config.cnn_kernel_size),  # (N, 64, L)
-                nn.ReLU(),
-            )
+            # (N, 64, L)
+            layers = first_convolution(config, config.hidden_dim, config.cnn_kernel_size, same=True)
+            self.convolution = nn.Sequential(*layers)
         self.norm = nn.LayerNorm(config.features) if config.use_layer_norm else nn.Identity()
         hidden: list[nn.Module] = [nn.Dropout(config.dropout)]
         inputs = config.features
@@ -167,9 +171,10 @@ class PromoterLSTM(Network):
         read_forward = 0 if self.backward else config.features // config.directions
         self.pooling = position_pooling(config.pooling_strategy, read_forward, config.features)  # (N, 128)
         self.recurs = config.cell != "none"
+        self.recurs_over_codes = self.native and not config.use_cnn
         self.recurrent: nn.Module = nn.Identity()
         if config.cell != "none":
-            self.recurrent = CELLS[config.cell](
+            recurrent = CELLS[config.implementation][config.cell](
                 config.recurrent_inputs,
                 config.hidden_dim,
                 num_layers=config.num_layers,
@@ -179,18 +184,20 @@ class PromoterLSTM(Network):
                 dropout=config.dropout if config.num_layers > 1 else 0.0,
             )  # (N, L, 128)
             if config.start == "keras":
-                keras_start(self.recurrent)
+                keras_start(recurrent)
+            self.recurrent = recurrent
 
     @classmethod
     def from_config(cls, config: ModelConfig) -> PromoterLSTM:
         """The network that a configuration describes."""
         options = {name: getattr(config, name) for name in config.options()}
-        return cls(**options, n_tasks=config.n_tasks, length=config.length)
+        return cls(**options, n_tasks=config.n_tasks, length=config.length, implementation=config.implementation)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One-hot (N, 4, L) or base codes uint8 (N, L) -> logits (N, T)."""
-        x_NCL = one_hot_input(x, self.minimum_length, self.head.weight.dtype)
-        state_NLH = self.convolution(x_NCL).transpose(1, 2)
+        """One-hot (N, 4, L) or base codes uint8 (N, L), native: codes only -> logits (N, T)."""
+        bases = first_input(x, self.native, self.minimum_length, self.head.weight.dtype)
+        # Native recurrent layers without a convolution before them read the codes.
+        state_NLH = bases if self.recurs_over_codes else self.convolution(bases).transpose(1, 2)
         if self.recurs:
             if self.backward:
                 state_NLH, _ = self.recurrent(state_NLH.flip([1]))

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from dnafast.models.config import ModelConfig, Pooling
 from dnafast.models.layers import (
     Network,
+    first_input,
     keras_start,
     linear_flops,
-    one_hot_input,
     pooling_flops,
     position_pooling,
     recurrent_flops,
 )
+from dnafast.nn import GRU, LSTM, RNN
 
-CELLS: dict[str, type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, dict[str, Any]] = {
+    "torch": {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU},
+    "native": {"rnn": RNN, "lstm": LSTM, "gru": GRU},
+}
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
@@ -39,6 +43,8 @@ class RecurrentConfig(ModelConfig):
 
     cell: ClassVar[str]
     directions: ClassVar[int] = 1
+
+    implementations: ClassVar[tuple[str, ...]] = ("torch", "native")
 
     widths: ClassVar[Mapping[str, int]] = {"hidden": 1}
 
@@ -105,7 +111,7 @@ class Recurrent(Network):
     def __init__(self, config: RecurrentConfig) -> None:
         super().__init__(config)
         features = config.directions * config.hidden
-        self.recurrent = CELLS[config.cell](
+        self.recurrent = CELLS[config.implementation][config.cell](
             input_size=4,
             hidden_size=config.hidden,
             num_layers=config.layers,
@@ -120,7 +126,7 @@ class Recurrent(Network):
         self.head = nn.Linear(features, config.n_tasks)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One-hot (N, 4, L) or base codes uint8 (N, L) -> logits (N, T)."""
-        x_NCL = one_hot_input(x, self.minimum_length, self.head.weight.dtype)
-        state_NLH, _ = self.recurrent(x_NCL.transpose(1, 2))
+        """One-hot (N, 4, L) or base codes uint8 (N, L), native: codes only -> logits (N, T)."""
+        bases = first_input(x, self.native, self.minimum_length, self.head.weight.dtype)
+        state_NLH, _ = self.recurrent(bases if self.native else bases.transpose(1, 2))
         return self.head(self.dropout(self.pooling(state_NLH)))

@@ -122,7 +122,7 @@ class RecurrentCore(nn.Module):
     def __init__(self, config: SwapConfig) -> None:
         super().__init__()
         both = config.core == "bilstm"
-        self.recurrent = CELLS["lstm" if both else config.core](
+        self.recurrent = CELLS[config.implementation]["lstm" if both else config.core](
             config.width,
             config.width // 2 if both else config.width,
             num_layers=config.layers,

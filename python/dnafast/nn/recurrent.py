@@ -15,6 +15,8 @@ from torch.nn.utils.rnn import PackedSequence
 import dnafast.ops  # noqa: F401  (loads torch.ops.dnafast)
 from dnafast.nn.bases import one_hot
 
+_LSTM_LIMITS = ("narrow", "fewest_narrow", "fewest_training", "fewest_predicting", "widest")
+
 
 def _joined(weights: list[Tensor], layer: int, directions: int, biases: bool) -> list[Tensor]:
     """weight_ih (D, G * H, C), weight_hh, and bias_ih and bias_hh where there are, of one layer."""
@@ -49,10 +51,10 @@ def _check_codes(input: Tensor, input_size: int) -> None:
 
 
 def _is_for_operator(
-    input: Tensor, hx: Tensor | None, weight: Tensor, batch_first: bool, proj_size: int, fewest: int
+    input: Tensor, hx: Tensor | None, weight: Tensor, batch_first: bool, lacks: bool, fewest: int
 ) -> bool:
     """Whether the operator has what is asked for, and is faster at it than torch."""
-    if weight.dtype != torch.float32 or weight.device.type != "cpu" or proj_size > 0:
+    if weight.dtype != torch.float32 or weight.device.type != "cpu" or lacks:
         return False
     codes = input.dtype == torch.uint8 and input.dim() == 2
     if not codes and (input.dim() != 3 or input.dtype != torch.float32):
@@ -67,7 +69,7 @@ class LSTM(nn.RNNBase):
 
     Base codes are uint8 (N, L), or (L, N) without ``batch_first``; an unknown base adds nothing but the biases. Torch
     is called for what the operator does not have (projections, packed and unbatched sequences, other types than
-    float32, CUDA) or does more slowly (few sequences). Under autocast the operator runs in float32.
+    float32, CUDA) or does more slowly (few sequences, very wide layers). Under autocast the operator runs in float32.
     """
 
     # Sequences from which on the operator is faster; it computes 16 at once, and one costs as much as 16. Measured on
@@ -77,7 +79,8 @@ class LSTM(nn.RNNBase):
     fewest_narrow = 8
     fewest_training = 16
     fewest_predicting = 32
-    __constants__ = [*nn.LSTM.__constants__, "narrow", "fewest_narrow", "fewest_training", "fewest_predicting"]  # noqa: RUF012
+    widest = 256  # hidden units above which torch is faster, for any number of sequences
+    __constants__ = [*nn.LSTM.__constants__, *_LSTM_LIMITS]  # noqa: RUF012
 
     # torch.compile refuses whatever is a torch.nn.LSTM: this is not, and takes from it what makes one.
     check_forward_args = nn.LSTM.check_forward_args  # type: ignore[assignment]
@@ -119,7 +122,8 @@ class LSTM(nn.RNNBase):
         elif torch.is_grad_enabled() and self._flat_weights[0].requires_grad:
             fewest = self.fewest_training
         state = None if hx is None else hx[0]
-        if not _is_for_operator(input, state, self._flat_weights[0], self.batch_first, self.proj_size, fewest):
+        lacks = self.proj_size > 0 or self.hidden_size > self.widest
+        if not _is_for_operator(input, state, self._flat_weights[0], self.batch_first, lacks, fewest):
             return self._in_torch(input, hx)
         x = input if self.batch_first else input.transpose(0, 1)
         directions = 2 if self.bidirectional else 1
@@ -188,7 +192,7 @@ class _OneState(nn.RNNBase):
             return self._of_torch(input, hx)
         _check_codes(input, self.input_size)
         fewest = 1 if self.hidden_size <= self.narrow else self.fewest_wide
-        if not _is_for_operator(input, hx, self._flat_weights[0], self.batch_first, 0, fewest):
+        if not _is_for_operator(input, hx, self._flat_weights[0], self.batch_first, False, fewest):
             return self._in_torch(input, hx)
         x = input if self.batch_first else input.transpose(0, 1)
         directions = 2 if self.bidirectional else 1
