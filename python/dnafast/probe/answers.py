@@ -17,7 +17,7 @@ VANISHED = 1e-3
 EXPLODED = 10.0
 """A gradient norm that many times its mean over the run is an explosion."""
 LEARNT, CHANCE = 0.75, 0.6
-"""Accuracies of one half: from the first on a rule counts as learnt, below the second as not learnt."""
+"""Accuracies, where guessing gives one half: from the first on a rule is learnt, below the second it is not."""
 CELLS = {"none": "no recurrence", "rnn": "the vanilla RNN", "gru": "the GRU", "lstm": "the LSTM"}
 _MINUS = "\N{MINUS SIGN}"
 _ALL_RECURRENT = "cell=rnn|gru|lstm"
