@@ -518,6 +518,8 @@ def test_a_restart_trains_on_the_windows_that_fitted_into_the_time(folds, table,
     assert {row["n_train"] for row in rows(out / "runs.csv")} == {"50"}
     assert main([*data, "--models", "gc_logistic", "gru[hidden=8]"]) == 0
     assert (out / "runs.csv").read_text() == before
+    assert main([*data, "--models", "kmer_cnn[k=2,filters=4]", "--pretrain", "train"]) == 0
+    assert {row["n_train"] for row in rows(out / "runs.csv")} == {"50"}
     (about,) = json.loads((out / "data.json").read_text())
     assert sum(note.startswith("Trained on ") for note in about["notes"]) == 1
 
