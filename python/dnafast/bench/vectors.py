@@ -12,14 +12,14 @@ from dnafast.bench.finished import VECTORS
 from dnafast.bench.options import BenchOptions
 from dnafast.bench.runs import Run
 from dnafast.models.kmer_embedding import KmerConfig
-from dnafast.pretrain import skip_gram
+from dnafast.pretrain import LONGEST_WORD, skip_gram
 
 
 def with_vectors(options: BenchOptions, who: Sequence[Contestant]) -> list[Contestant]:
     """The contestants, and beside each network over k-mers with a random start one that starts from vectors.
 
     Raises:
-        ValueError: there is no such network.
+        ValueError: there is no such network, or one with longer words than can be learnt.
     """
     if options.pretrain is None:
         return list(who)
@@ -29,6 +29,12 @@ def with_vectors(options: BenchOptions, who: Sequence[Contestant]) -> list[Conte
             f"--pretrain {options.pretrain} has no effect: none of the networks reads k-mers from a random start (name "
             "kmer_cnn or kmer_rnn)"
         )
+    for one, added in pairs:
+        if added is not None and (words := _words(one)) > LONGEST_WORD:
+            raise ValueError(
+                f"--pretrain {options.pretrain}: {one.name} reads words of {words} bases, and vectors are learnt of "
+                f"{LONGEST_WORD} at most"
+            )
     return [one for pair in pairs for one in pair if one is not None]
 
 
@@ -58,10 +64,16 @@ def learn_vectors(out: Path, runs: Sequence[Run], threads: int | None) -> list[P
 
 
 def _starts_at_random(one: Contestant) -> bool:
-    if one.specification is None or one.specification.is_user:
-        return False
-    config = one.specification.config(100)
+    config = None if one.specification is None or one.specification.is_user else one.specification.config(100)
     return isinstance(config, KmerConfig) and config.starts_at_random
+
+
+def _words(one: Contestant) -> int:
+    """Bases in each word that a network over k-mers reads."""
+    assert one.specification is not None, "a network"
+    config = one.specification.config(100)
+    assert isinstance(config, KmerConfig), "a network over k-mers"
+    return config.k
 
 
 def _config(run: Run) -> KmerConfig:
