@@ -212,6 +212,17 @@ class Net(torch.nn.Module):
 """
 
 
+def test_a_network_that_is_too_large_is_told(data, tmp_path, capsys, monkeypatch):
+    def full(run):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 96000000000 bytes")
+
+    monkeypatch.setattr("dnafast.bench.runs.Run.build", full)
+    assert train(data, tmp_path / "run", *FAST) == 2
+    printed = capsys.readouterr().err
+    assert "out of memory: a smaller network or shorter sequences are needed (RuntimeError: Default" in printed
+    assert printed.count("\n") == 1
+
+
 def test_a_network_of_ones_own_keeps_its_promises_before_it_is_trained(data, tmp_path, capsys):
     (tmp_path / "my.py").write_text(NETWORK.replace("amax(dim=2)", "amax(dim=2)[0]"))
     assert train(data, tmp_path / "run", *FAST, model=f"{tmp_path}/my.py:Net") == 2

@@ -134,6 +134,7 @@ def train(options: TrainOptions) -> list[str]:
     from dnafast.bench.execution import execute
     from dnafast.bench.schedule import run_errors, told_of
     from dnafast.bench.tuning import tune, tuned_earlier
+    from dnafast.train.errors import is_out_of_memory
 
     threads.limit(options.threads)
     run = _run(options)
@@ -161,6 +162,8 @@ def train(options: TrainOptions) -> list[str]:
     except (*USER_ERRORS, ArithmeticError):
         raise
     except run_errors(run) as error:
+        if is_out_of_memory(error):
+            raise MemoryError(told_of(run, error).removeprefix("MemoryError: ")) from error
         raise RuntimeError(told_of(run, error)) from error
     save(run, outcome, checksum, folder)
     first = outcome.rows[0]
