@@ -378,6 +378,10 @@ def test_bad_scores(change, words, tmp_path, capsys):
         (["--folds", "2"], "--folds 2 must be at least 3"),
         (["--folds", "3"], "--folds has no effect: t has a split column"),
         (["--pretrain", "genome"], "--pretrain genome needs a genome"),
+        (
+            ["--pretrain", "train", "--models", "kmer_cnn[k=8]"],
+            "--pretrain train: kmer_cnn[k=8] reads words of 8 bases, and vectors are learnt of 7 at most",
+        ),
         (["--batch-size", "121"], "--batch-size 121 is more than the 120 windows that the training part of t has"),
         (["--tune", "9"], "--tune 9 must be at most 7"),
         (["--processes", "1000"], "--processes 1000 must be at least 1 and at most"),

@@ -15,7 +15,8 @@ from dnafast.bench.finished import save
 from dnafast.bench.runs import Outcome, Run, failed, told
 from dnafast.bench.tuning import Tuned, tune, tuned_earlier, tuning_id
 from dnafast.models import user
-from dnafast.train import DivergedError, Progress
+from dnafast.train import DivergedError, OutOfMemoryError, Progress
+from dnafast.train.errors import is_out_of_memory
 
 # What can go wrong inside one run without making the others pointless: torch's errors are RuntimeErrors.
 _RUN_ERRORS = (RuntimeError, ValueError, MemoryError, DivergedError)
@@ -57,6 +58,9 @@ def run_errors(run: Run) -> tuple[type[BaseException], ...]:
 def told_of(run: Run, error: BaseException) -> str:
     """What went wrong in a run, in one line; in a user's network with its file and line."""
     path = _user_file(run)
+    if is_out_of_memory(error) and not isinstance(error, OutOfMemoryError):
+        # Of a batch that is too large, training itself tells; this is the network, or the data.
+        return f"MemoryError: out of memory: a smaller network or shorter sequences are needed ({told(error)})"
     if path is None or isinstance(error, MemoryError | DivergedError):
         return told(error)
     return user.told(error, path)
