@@ -20,6 +20,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 if TYPE_CHECKING:
+    from dnafast import export as export
     from dnafast import models as models
     from dnafast import nn as nn
     from dnafast import ops as ops
@@ -66,6 +67,7 @@ _PUBLIC = {
     "Split": "splitting",
     "Windows": "windowing",
     "encode": "encoding",
+    "export": None,
     "label": "labelling",
     "models": None,
     "nn": None,

@@ -14,6 +14,7 @@ _COMMANDS = {
     "bench": ("dnafast.bench.main", "compare recurrent and convolutional networks on DNA"),
     "train": ("dnafast.commands.train", "one network, left ready to predict"),
     "predict": ("dnafast.commands.predict", "a trained network over a genome, its regions, or sequences"),
+    "export": ("dnafast.commands.export", "a trained network as one file, for Python or C++"),
     "pretrain": ("dnafast.commands.pretrain", "vectors of k-mers from sequence without labels"),
     "check": ("dnafast.commands.check", "what every network promises, tried on one of yours or of dnafast's"),
 }

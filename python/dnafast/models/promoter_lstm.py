@@ -101,7 +101,7 @@ class PromoterLSTMConfig(ModelConfig):
 class PromoterLSTM(Network):
     """Convolution -> LSTM -> layer norm -> pooling over positions -> fully connected -> head.
 
-    The convolution takes a twentieth of the time and a native one was no gain: there is no other implementation.
+    The convolution takes less than a twentieth of the time, and a native one was no gain: there is none.
     Arguments and defaults are those of :class:`PromoterLSTMConfig`; ``length`` serves the count of operations, any
     length is taken. What the options cell, direction, start and pooling_strategy do not name starts from a seed with
     the same weights whatever they are, as long as its shape is the same.
