@@ -143,6 +143,15 @@ void store_rows(const Vector<T>* values, std::int64_t columns, std::int64_t sequ
   }
 }
 
+// Rows that are read or written after the next multiplications: fetched from memory meanwhile.
+template <class T, bool to_write>
+void fetch_rows(const T* rows, std::int64_t step, std::int64_t columns, std::int64_t sequences) {
+  constexpr std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(T));
+  for (std::int64_t i = 0; i < sequences; ++i, rows += step) {
+    for (std::int64_t column = 0; column < columns; column += line) __builtin_prefetch(rows + column, to_write);
+  }
+}
+
 // Base codes of one position -> their rows of zeros and ones; lanes without a sequence get an unknown base.
 template <class T, int vectors>
 void load_letters(const std::uint8_t* codes, std::int64_t step, std::int64_t sequences, Vector<T>* values) {
@@ -210,11 +219,13 @@ void forward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, co
       if constexpr (C::states == 2) keep<T, vectors>(shape, tile, c, kept + plane);
     }
     load_input<T, vectors>(shape, tile, position, input);
+    T* output = tile.output + position * width;
+    fetch_rows<T, true>(output, shape.length * width, shape.hidden, tile.sequences);
     advance<T, C, vectors, false>(shape, weights, input, {h, c, h_next, c, nullptr, 0});
     Vector<T>* before = h;
     h = h_next;
     h_next = before;
-    store_rows<T, vectors>(h, shape.hidden, tile.sequences, tile.output + position * width, shape.length * width);
+    store_rows<T, vectors>(h, shape.hidden, tile.sequences, output, shape.length * width);
   }
   store_rows<T, vectors>(h, shape.hidden, tile.sequences, tile.h_n, shape.hidden);
   if constexpr (C::states == 2) store_rows<T, vectors>(c, shape.hidden, tile.sequences, tile.c_n, shape.hidden);
