@@ -30,8 +30,8 @@ _HEAD = """# Results on real data
 AUROC and AUPRC on the test part, means over seeds, with 95 % intervals from a bootstrap over stretches of the genome or
 groups of related sequences (over several seeds, from the lowest lower to the highest upper end). "Above" means that the
 interval lies wholly above that of the best floor, which is the best of three logistic regressions. Made by
-`python bench/collect.py`; every figure is in the tables beside this page. Where several runs went at a time, `train_seconds`
-is that of a shared machine and measures nothing.
+`python bench/collect.py`; every figure is in the tables beside this page. Where several runs went at a time, their
+`train_seconds` are those of a shared machine and measure nothing.
 """
 _TABLE = ("| model | AUROC | AUPRC | against the best floor | training |", "|:--|:--|:--|:--|:--|")
 
