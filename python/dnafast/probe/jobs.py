@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
-from dnafast import threads
 from dnafast.records import Record, finished_run, plain
+from dnafast.workers import workers
 
 
 class Job(Protocol):
@@ -70,9 +68,7 @@ def carry_out(
         for job in missing:
             yield job, _done(job, folder)
         return
-    # Begun anew rather than forked: torch's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin_process) as pool:
+    with workers(processes) as pool:
         running = {pool.submit(_done, job, folder): job for job in missing}
         try:
             for one in as_completed(running):
@@ -86,19 +82,6 @@ def carry_out(
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
-
-
-def _begin_process() -> None:
-    """Wait as this package does, and end with the process that began this one, however that ends."""
-    threads.set_spin_policy()
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "begun by a pool"
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 def _done(job: Job, folder: Path) -> dict[str, Any]:
