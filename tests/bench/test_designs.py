@@ -4,9 +4,6 @@ import contextlib
 import csv
 import json
 import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -113,40 +110,6 @@ def test_a_process_that_is_killed_is_a_row_and_the_bench_ends(table, tmp_path):
     assert [found["sound.py:Net", seed]["status"] for seed in "01"] == ["finished", "finished"]
     assert all("was killed, perhaps for lack of memory" in found["killed.py:Net", seed]["error"] for seed in "01")
     assert (out / "report.html").exists()
-
-
-def test_processes_end_with_the_bench_that_began_them(table, tmp_path):
-    # A network that takes its time wherever it is not looked at by the bench itself.
-    wait = "        time.sleep(0.5 if multiprocessing.parent_process() else 0)\n"
-    slow = "import multiprocessing, time\n" + NETWORK.replace("        return", f"{wait}        return")
-    (tmp_path / "slow.py").write_text(slow)
-    data = ["--table", str(table), "--quick", "--epochs", "50", "--tune", "0"]
-    data += ["--out", str(tmp_path / "out"), "--threads", "2", "--processes", "2"]
-    models = ["--models", f"{tmp_path}/slow.py:Net", f"{tmp_path}/slow.py:Net[width=5]"]
-    command = [sys.executable, "-m", "dnafast.bench", *data, *models]
-    bench = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    runs = tmp_path / "out" / "runs"
-    try:
-        wait_until(lambda: runs.is_dir() and len(list(runs.iterdir())) == 2)
-    finally:
-        bench.kill()  # by a signal that it does not hear
-        bench.wait()
-    wait_until(lambda: not group_of(bench.pid))
-
-
-def wait_until(holds):
-    for _ in range(600):
-        if holds():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not come true within a minute")
-
-
-def group_of(leader: int) -> list[int]:
-    """Processes that are left of a group, those that have ended and were not waited for left out."""
-    shown = subprocess.run(["ps", "-eo", "pgid=,pid=,stat="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split() for line in shown.splitlines()]
-    return [int(pid) for group, pid, state in rows if int(group) == leader and not state.startswith("Z")]
 
 
 def test_a_rate_is_searched_once_for_all_seeds_and_found_again(table, tmp_path):
