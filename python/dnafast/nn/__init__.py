@@ -7,6 +7,7 @@ Where the native operators are slower than torch, a layer calls torch.
 """
 
 from dnafast.nn.conv1d import Conv1d
+from dnafast.nn.recurrent import GRU, LSTM, RNN
 from dnafast.nn.replacing import replace
 
-__all__ = ["Conv1d", "replace"]
+__all__ = ["GRU", "LSTM", "RNN", "Conv1d", "replace"]

@@ -1,0 +1,246 @@
+"""dnafast.nn.RNN, LSTM and GRU are torch's, whatever they read and whoever computes it."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_sequence
+
+from dnafast.nn import GRU, LSTM, RNN, recurrent, replace
+
+pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
+
+CELLS = [(LSTM, nn.LSTM), (GRU, nn.GRU), (RNN, nn.RNN)]
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"bias": False},
+    {"num_layers": 2, "bidirectional": True},
+    {"bidirectional": True, "batch_first": False, "bias": False},
+    {"num_layers": 3, "dropout": 0.5},
+]
+MANY = 40  # sequences, for the operator; one is left to torch where that is an LSTM
+
+
+def random_codes(n: int, length: int = 11) -> Tensor:
+    return torch.randint(0, 5, (n, length), generator=torch.Generator().manual_seed(n), dtype=torch.uint8)
+
+
+def one_hot(codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    return nn.functional.one_hot(codes.long(), 5)[..., :4].to(dtype)
+
+
+def pair(cell: Any, inputs: int = 4, hidden: int = 7, **options: Any) -> tuple[Any, Any]:
+    """A layer and torch's, with the same weights."""
+    torch.manual_seed(0)
+    options = {"batch_first": True, **options}
+    layer, plain = cell[0](inputs, hidden, **options), cell[1](inputs, hidden, **options)
+    layer.load_state_dict(plain.state_dict())
+    return layer.eval(), plain.eval()
+
+
+def flat(result: Any) -> list[Tensor]:
+    output, state = result
+    return [output, *(state if isinstance(state, tuple) else (state,))]
+
+
+def assert_close(found: Any, expected: Any, tolerance: float = 1e-5) -> None:
+    for one, other in zip(flat(found), flat(expected), strict=True):
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+
+
+@pytest.fixture
+def operator_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
+    """Whether each call went to the operator."""
+    calls: list[bool] = []
+    decide = recurrent._is_for_operator
+
+    def noted(*arguments: Any) -> bool:
+        calls.append(decide(*arguments))
+        return calls[-1]
+
+    monkeypatch.setattr(recurrent, "_is_for_operator", noted)
+    return calls
+
+
+@pytest.mark.parametrize("n", [1, MANY])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell[0].__name__)
+def test_outputs_states_and_gradients_are_those_of_torch(cell: Any, options: dict[str, Any], n: int) -> None:
+    layer, plain = pair(cell, **options)
+    codes = random_codes(n)
+    if not layer.batch_first:
+        codes = codes.T
+    places = layer.num_layers * (2 if layer.bidirectional else 1)
+    state = torch.randn(places, n, 7)
+    first = (state, torch.randn(places, n, 7)) if cell[0] is LSTM else state
+    for given in (None, first):
+        expected = plain(one_hot(codes), given)
+        gradient = [torch.randn_like(part) for part in flat(expected)]
+        wanted = torch.autograd.grad(flat(expected), list(plain.parameters()), gradient)
+        for x in (codes, one_hot(codes)):
+            found = layer(x, given)
+            assert_close(found, expected)
+            gradients = torch.autograd.grad(flat(found), list(layer.parameters()), gradient)
+            torch.testing.assert_close(gradients, wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell[0].__name__)
+def test_dense_input_and_its_gradient(cell: Any, operator_calls: list[bool]) -> None:
+    layer, plain = pair(cell, inputs=5)
+    x = torch.randn(MANY, 9, 5, requires_grad=True)
+    assert_close(layer(x), plain(x))
+    assert operator_calls == [True]
+    gradients = [torch.autograd.grad(module(x)[0].square().sum(), x)[0] for module in (layer, plain)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+
+
+def test_a_relu_cell() -> None:
+    layer, plain = pair((RNN, nn.RNN), nonlinearity="relu")
+    codes = random_codes(MANY)
+    assert_close(layer(codes), plain(one_hot(codes)))
+    assert_close(torch.jit.script(layer)(codes), plain(one_hot(codes)))
+    assert_close(torch.jit.script(layer.double())(codes), plain.double()(one_hot(codes, torch.float64)))
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell[0].__name__)
+def test_dropout_is_between_layers_and_in_training_alone(cell: Any) -> None:
+    layer, _ = pair(cell, num_layers=2, dropout=0.5)
+    codes = random_codes(MANY)
+    assert torch.equal(layer(codes)[0], layer(codes)[0])
+    layer.train()
+    assert not torch.equal(layer(codes)[0], layer(codes)[0])
+    single = pair(cell)[0].train()
+    assert torch.equal(single(codes)[0], single(codes)[0])
+    layer.dropout = 0.999999
+    # Nothing is left of the first layer: what all sequences have in common.
+    torch.testing.assert_close(layer(codes)[0], layer(codes)[0][:1].expand(MANY, -1, -1), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell[0].__name__)
+def test_what_the_operator_lacks_is_torchs(cell: Any, operator_calls: list[bool]) -> None:
+    layer, plain = pair(cell)
+    codes = random_codes(MANY)
+    packed = pack_sequence(list(one_hot(codes)))
+    found, expected = layer(packed)[0], plain(packed)[0]
+    assert isinstance(found, PackedSequence)
+    torch.testing.assert_close(found.data, expected.data)
+    assert_close(layer(one_hot(codes)[0]), plain(one_hot(codes)[0]))  # unbatched
+    for dtype in (torch.float64, torch.bfloat16):
+        layer, plain = layer.to(dtype), plain.to(dtype)
+        assert_close(layer(codes), plain(one_hot(codes, dtype)), 1e-5 if dtype == torch.float64 else 1e-2)
+    assert not any(operator_calls)
+    if cell[0] is LSTM:
+        layer, plain = pair(cell, proj_size=3)
+        assert_close(layer(codes), plain(one_hot(codes)))
+        assert not any(operator_calls)
+
+
+def test_projections_in_a_script() -> None:
+    layer, plain = pair((LSTM, nn.LSTM), proj_size=3)
+    codes = random_codes(MANY)
+    assert_close(torch.jit.script(layer)(codes), plain(one_hot(codes)))
+
+
+@pytest.mark.parametrize(
+    ("cell", "hidden", "n", "trains", "native"),
+    [
+        (LSTM, 7, 7, True, False),
+        (LSTM, 7, 8, True, True),
+        (LSTM, 33, 15, True, False),
+        (LSTM, 33, 16, True, True),
+        (LSTM, 33, 31, False, False),
+        (LSTM, 33, 32, False, True),
+        (GRU, 7, 1, True, True),
+        (GRU, 101, 3, True, False),
+        (GRU, 101, 4, True, True),
+        (RNN, 7, 1, False, True),
+        (RNN, 101, 3, False, False),
+    ],
+)
+def test_torch_is_called_where_the_operator_is_no_gain(
+    cell: Any, hidden: int, n: int, trains: bool, native: bool, operator_calls: list[bool]
+) -> None:
+    with torch.set_grad_enabled(trains):
+        cell(4, hidden, batch_first=True)(random_codes(n))
+    assert operator_calls == [native]
+
+
+@pytest.mark.parametrize("options", OPTIONS[:4], ids=str)
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell[0].__name__)
+def test_every_way_to_run(cell: Any, options: dict[str, Any]) -> None:
+    layer, plain = pair(cell, **options)
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.script(layer), file)
+    file.seek(0)
+    loaded = torch.jit.load(file)
+    torch.compiler.reset()
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    for n in (1, MANY):
+        codes = random_codes(n) if layer.batch_first else random_codes(n).T
+        expected = plain(one_hot(codes))
+        for x in (codes, one_hot(codes)):
+            assert_close(loaded(x), expected)
+            if n == MANY:
+                assert_close(compiled(x), expected)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's list of weights
+        program = torch.export.export(layer, (codes,))
+    assert "dnafast." in program.graph_module.code
+    assert_close(program.module()(codes), expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_close(layer(codes), expected)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell[0].__name__)
+def test_replaced_where_it_stands(cell: Any) -> None:
+    _, plain = pair(cell, num_layers=2)
+    model = nn.ModuleList([copy.deepcopy(plain), cell[1](4, 3)])
+    told: list[str] = []
+    replace(model, told_of=told.append)
+    assert [type(layer) for layer in model] == [cell[0], cell[0]]
+    assert told[0] == f"0 is now dnafast.nn.{cell[0].__name__}(4, 7, num_layers=2, batch_first=True)"
+    codes = random_codes(MANY)
+    for x in (codes, one_hot(codes)):
+        assert_close(model[0](x), plain(one_hot(codes)))
+    assert list(model[0].state_dict()) == list(plain.state_dict())
+
+
+def test_projections_are_left_alone() -> None:
+    layer = nn.LSTM(4, 5, proj_size=2)
+    assert type(replace(layer)) is nn.LSTM
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell[0].__name__)
+def test_the_constructor_is_torchs(cell: Any) -> None:
+    torch.manual_seed(3)
+    plain = cell[1](4, 5, 2)
+    torch.manual_seed(3)
+    layer = cell[0](4, 5, 2)
+    torch.testing.assert_close(layer.state_dict(), plain.state_dict(), rtol=0, atol=0)
+    assert repr(layer) == repr(plain)
+    assert inspect.signature(cell[0]).parameters.keys() >= {"input_size", "hidden_size", "num_layers", "bidirectional"}
+    assert_close(copy.deepcopy(layer)(one_hot(random_codes(3))), plain(one_hot(random_codes(3))))
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell[0].__name__)
+@pytest.mark.parametrize(
+    ("inputs", "codes", "message"),
+    [
+        (5, random_codes(MANY), "this layer has 5 input features, and needs 4 to read them"),
+        (4, random_codes(MANY) + 5, "expected base codes 0 to 3 (A C G T) or 4 (unknown)"),
+        (4, random_codes(1) + 5, "expected base codes 0 to 3 (A C G T) or 4 (unknown)"),
+    ],
+)
+def test_bad_input_is_told_in_one_sentence(cell: Any, inputs: int, codes: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        cell[0](inputs, 7, batch_first=True)(codes)
+    assert "\n" not in str(caught.value)
