@@ -30,7 +30,8 @@ _HEAD = """# Results on real data
 AUROC and AUPRC on the test part, means over seeds, with 95 % intervals from a bootstrap over stretches of the genome or
 groups of related sequences (over several seeds, from the lowest lower to the highest upper end). "Above" means that the
 interval lies wholly above that of the best floor, which is the best of three logistic regressions. Made by
-`python bench/collect.py`; every figure is in the tables beside this page.
+`python bench/collect.py`; every figure is in the tables beside this page. Where several runs went at a time, their
+`train_seconds` are those of a shared machine and measure nothing.
 """
 _TABLE = ("| model | AUROC | AUPRC | against the best floor | training |", "|:--|:--|:--|:--|:--|")
 
@@ -78,7 +79,7 @@ def _rows(dataset: Dataset) -> Iterator[dict[str, Any]]:
 
 def _section(name: str, results: Results) -> Iterator[str]:
     for dataset in results.datasets:
-        yield from ("", f"## {dataset.name}", "")
+        yield from ("", f"## {name} ({dataset.name})", "")
         # Where the files lay on the machine says nothing.
         yield from (f"    {re.sub('[^ =]*/', '', command)}" for command in commands(results))
         yield from ("", f"{dataset.about.get('split', '')}. Table: [{name}.csv]({name}.csv).")

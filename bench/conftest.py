@@ -35,6 +35,7 @@ PACKAGES = (
     "genvarloader",
     "tangermeme",
     "bionumpy",
+    "onnxruntime",
 )
 
 

@@ -7,6 +7,7 @@ in pieces of the size that suits it best, its input ready-made; ours starts from
 
 from __future__ import annotations
 
+import copy
 import io
 import time
 import warnings
@@ -31,14 +32,14 @@ Forward = Callable[[Tensor], Tensor]
 class Contest:
     """Random sequences of one length as codes and one-hot, and one layer."""
 
-    def __init__(self, cell: str, length: int, bidirectional: bool, train: bool):
+    def __init__(self, cell: str, batch: int, length: int, bidirectional: bool, train: bool):
         torch.manual_seed(0)
         self.cell = cell
-        self.codes = torch.randint(0, 4, (BATCH, length), dtype=torch.uint8)
+        self.codes = torch.randint(0, 4, (batch, length), dtype=torch.uint8)
         self.one_hot = nn.functional.one_hot(self.codes.long(), 4).float()
         self.layer = LAYERS[cell](4, HIDDEN, batch_first=True, bidirectional=bidirectional)
         self.layer.requires_grad_(train)
-        self.gradient = torch.randn(BATCH, length, HIDDEN * (1 + bidirectional))
+        self.gradient = torch.randn(batch, length, HIDDEN * (1 + bidirectional))
         self.train = train
 
     def native(self, codes: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ class Contest:
         if implementation == "onnxruntime":
             return self.onnxruntime(threads), self.one_hot
         if implementation == "torch bfloat16":
-            self.layer = self.layer.to(torch.bfloat16)
+            self.layer = copy.deepcopy(self.layer).to(torch.bfloat16)
             return self.in_torch, self.one_hot.bfloat16()
         return self.in_torch, self.one_hot
 
@@ -96,31 +97,33 @@ class Contest:
 def race(
     benchmark: Any, cell: str, mode: str, threads: int, length: int, implementation: str, bidirectional: bool = False
 ) -> None:
-    """Compare the answers, then time one entrant."""
+    """Compare the answers, then time one entrant; of a few sequences where nothing is timed."""
+    batch = 32 if benchmark.disabled else BATCH
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        contest = Contest(cell, length, bidirectional, train=mode == "train")
+        contest = Contest(cell, batch, length, bidirectional, train=mode == "train")
         with torch.set_grad_enabled(contest.train):
             expected = contest.run(contest.in_torch, contest.one_hot, 256)
             forward, x = contest.entrant(implementation, threads)
-            tolerance = 0.05 if implementation == "torch bfloat16" else 1e-4
-            for part, answer in zip(contest.run(forward, x, BATCH), expected, strict=True):
+            # Gradients in bfloat16 are sums of thousands of terms of two digits.
+            tolerance = 0.2 if implementation == "torch bfloat16" else 1e-4
+            for part, answer in zip(contest.run(forward, x, batch), expected, strict=True):
                 scale = max(1.0, answer.abs().max().item())
                 torch.testing.assert_close(part.float(), answer, rtol=0, atol=tolerance * scale)
-            piece = best_piece(lambda size: contest.run(forward, x, size))
+            piece = batch if benchmark.disabled else best_piece(lambda size: contest.run(forward, x, size))
             benchmark.group = f"{mode}, L {length}, {threads} threads"
             benchmark.pedantic(lambda: contest.run(forward, x, piece), rounds=5, warmup_rounds=1)
     finally:
         torch.set_num_threads(before)
     if benchmark.stats is not None:
         benchmark.extra_info.update(
-            batch=BATCH,
+            batch=batch,
             piece=piece,
             threads=threads,
             torch=torch.__version__,
             instruction_set=ops.instruction_set(),
-            sequences_per_second=round(BATCH / benchmark.stats.stats.median),
+            sequences_per_second=round(batch / benchmark.stats.stats.median),
         )
 
 

@@ -6,6 +6,7 @@ A subclass of each class below (named ``Test…``) says which cell it is.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -378,6 +379,27 @@ class RecurrentContract:
         assert all(state.shape == (2, 0, 6) for state in (h_n, *c_n))
         for gradient in torch.autograd.grad(output.sum(), list(layer.parameters())):
             assert not gradient.any()
+
+    def test_the_function_compiles_whole(self) -> None:
+        layer = self.layer(0, 6, bidirectional=True, num_layers=2)
+        x = random_codes(3, 20)
+        torch.compiler.reset()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            compiled = torch.compile(
+                lambda x, weights: getattr(ops, self.cell)(x, weights, layers=2, bidirectional=True),
+                fullgraph=True,
+                backend="aot_eager",
+            )
+            for one, other in zip(compiled(x, list(layer.parameters())), self.run(x, layer), strict=True):
+                assert torch.equal(one, other)
+
+    def test_shapes_alone(self) -> None:
+        layer = self.layer(0, 6, bidirectional=True)
+        x = random_codes(3, 20)
+        outputs = self.run(x, layer)
+        for one, other in zip(self.run(x.to("meta"), layer.to("meta")), outputs, strict=True):
+            assert one.shape == other.shape
 
     def test_second_derivatives_are_refused(self) -> None:
         layer = self.layer(0, 6)

@@ -91,6 +91,21 @@ def test_too_little_memory_names_the_batch_size():
         logits(Full(), genome, table, BaseCodes(), stranded=True)
 
 
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_a_logit_that_is_no_number_names_its_window(wrong):
+    class Breaks(torch.nn.Module):
+        def forward(self, x):
+            scores = torch.zeros(len(x), 2)
+            scores[2, 1] = wrong
+            return scores
+
+    genome = a_genome()
+    table = dnafast.tiles(genome, length=50, stride=31, max_n=1.0)
+    contig, start = table.contigs[table.contig[2]], table.start[2]
+    with pytest.raises(ValueError, match=rf"gives \[0.0, {wrong}\] for {contig}:{start}-{start + 50}, which is no"):
+        logits(Breaks(), genome, table, BaseCodes(), stranded=True)
+
+
 def test_probabilities_are_corrected_as_by_hand():
     # Trained on as many positives as negatives and sure by 9 to 1; with 1 positive in 100 the odds are 9 / 99.
     score = np.array([[math.log(9)]])

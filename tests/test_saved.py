@@ -96,6 +96,16 @@ def test_weights_of_another_model_are_refused(folder):
         saved.network(folder)
 
 
+def test_a_network_for_which_there_is_no_room_is_told(folder, monkeypatch):
+    def full(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 96000000000 bytes")
+
+    saved = SavedModel.load(folder)
+    monkeypatch.setattr(models.Specification, "build", lambda self, **_: full())
+    with pytest.raises(MemoryError, match=r"promoter_lstm\[.*\] of .*run"):
+        saved.network(folder)
+
+
 def test_a_folder_without_a_model_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"holds no model\.json: name the folder of 'dnafast train'"):
         SavedModel.load(tmp_path)
@@ -114,6 +124,8 @@ def test_a_folder_without_a_model_is_told(tmp_path):
         {"stranded": 1},
         {"specification": []},
         {"specification": {"name": "danq"}},
+        {"specification": SPECIFICATION.as_json() | {"name": 3}},
+        {"specification": SPECIFICATION.as_json() | {"options": [["hidden_dim", 8]]}},
         {"specification": {"name": "nothing", "options": {}, "implementation": None, "source_checksum": None}},
         {"weights_checksum": None},
     ],

@@ -99,6 +99,7 @@ def logits(
 
     Raises:
         OutOfMemoryError: says which batch size to try.
+        ValueError: a logit is no finite number; names the first window that has one.
     """
     device = torch.device(device)
     views = []
@@ -122,7 +123,13 @@ def logits(
         if not is_out_of_memory(error):
             raise
         raise OutOfMemoryError("predicting", batch_size) from error
-    return np.mean(views, axis=0)
+    found: NDArray[np.float64] = np.mean(views, axis=0)
+    wrong = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(wrong):
+        row = int(wrong[0])
+        where = f"{windows.contigs[windows.contig[row]]}:{windows.start[row]}-{windows.end[row]}"
+        raise ValueError(f"the network gives {found[row].tolist()} for {where}, which is no finite number")
+    return found
 
 
 def probabilities(

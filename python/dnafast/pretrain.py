@@ -30,6 +30,7 @@ from dnafast.vectors import KmerVectors, reverse_complements
 from dnafast.windowing import Windows
 
 LONGEST_WORD = 7  # 268 million pairs, in 3.3 GB; of words of 6 bases, 17 million in 0.2 GB
+_MOST = {"dimensions": 10_000, "window": 10_000}  # far above any use: beyond, a slip of the finger takes days
 _NOISE_POWER = 0.75
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
@@ -82,6 +83,8 @@ def skip_gram(
         numbers[name] = check_whole(name, value)
         if numbers[name] < 1:
             raise ValueError(f"{name}={value} must be at least 1")
+        if numbers[name] > _MOST.get(name, numbers[name]):
+            raise ValueError(f"{name}={value} must be at most {_MOST[name]}")
     k, window = numbers["k"], numbers["window"]
     if k > LONGEST_WORD:
         raise ValueError(f"k={k} must be at most {LONGEST_WORD}: all pairs of words are counted")

@@ -205,14 +205,19 @@ def checksum_file(path: str | Path) -> str:
 
 
 def run_id(
-    dataset: str, model: str, implementation: str, seed: int | None, fold: int | None = None, size: int | None = None
+    dataset: str,
+    model: str,
+    implementation: str | None,
+    seed: int | None,
+    fold: int | None = None,
+    size: int | None = None,
 ) -> str:
     """Name of a run and its folder, such as ``k562-danq-torch-seed0``; ``-fold2-train1000`` where there are several.
 
     Characters that a folder's name should not hold become ``_``; such a name also gets a few digits of its checksum, so
     that two names never become one.
     """
-    words = [dataset, model, implementation]
+    words = [dataset, model] if implementation is None else [dataset, model, implementation]
     words += [
         f"{word}{value}" for word, value in (("seed", seed), ("fold", fold), ("train", size)) if value is not None
     ]

@@ -18,6 +18,7 @@ from dnafast import __version__
 from dnafast.evaluate import load_weights, save_weights
 from dnafast.models import Network, Specification
 from dnafast.records import checksum_file, write_json
+from dnafast.train.errors import is_out_of_memory
 
 MODEL_NAME = "model.json"
 WEIGHTS_NAME = "weights.safetensors"
@@ -122,11 +123,17 @@ class SavedModel:
         Raises:
             FileNotFoundError: the weights are not there.
             ValueError: they are not those that were saved with this, or do not fit the network.
+            MemoryError: there is no room for the network.
         """
         weights = Path(folder) / WEIGHTS_NAME
         if checksum_file(weights) != self.weights_checksum:
             raise ValueError(f"{weights} is not the file that {MODEL_NAME} was saved with: it is another's, or damaged")
-        network = self.specification.build(length=self.length, n_tasks=len(self.tasks))
+        try:
+            network = self.specification.build(length=self.length, n_tasks=len(self.tasks))
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise MemoryError(f"{self.specification.label} of {folder}") from error
         load_weights(network, weights)
         network.eval()
         return network

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import threading
 from pathlib import Path
 
 from dnafast.arguments import check_whole
@@ -30,19 +28,6 @@ def set_spin_policy() -> None:
     """
     if not any(name in os.environ for name in _POLICY_VARIABLES):
         os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT
-
-
-def begin_process() -> None:
-    """In a process that a pool has begun: wait as this package does, and end with who began it, however that ends."""
-    set_spin_policy()
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "begun by a pool"
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 def usable_cpus() -> int:

@@ -84,6 +84,20 @@ def test_the_checksum_holds_the_bases_of_tiles():
     assert with_tiles(5) == with_tiles(5)
 
 
+def test_every_fold_trains_on_so_many_windows_at_most():
+    folds = replace(dataset_of(valid=30), fold_of=np.repeat([0, 1, 2, 3], [20, 80, 40, 10]))
+    sizes = [len(folds.at(fold).rows("train")) for fold in range(4)]
+    assert folds.largest_train == max(sizes) == 120
+    assert sizes[0] == 50
+    limited = folds.limited(60)
+    assert [len(limited.at(fold).rows("train")) for fold in range(4)] == [min(size, 60) for size in sizes]
+    assert limited.notes == (
+        "Trained on 60 windows of each fold's training part, of which the largest has 120 (at random).",
+    )
+    assert folds.limited(120) is folds
+    assert dataset_of(valid=30).largest_train == 40
+
+
 def test_folds_that_train_on_one_class_are_refused():
     labels = np.array([[1], [0], [1], [1]] * 30, dtype=np.int8)
     folds = replace(dataset_of(valid=30, train=30, test=60), labels=labels, fold_of=np.arange(120) // 4 % 3)

@@ -4,9 +4,6 @@ import contextlib
 import csv
 import json
 import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -115,43 +112,9 @@ def test_a_process_that_is_killed_is_a_row_and_the_bench_ends(table, tmp_path):
     assert (out / "report.html").exists()
 
 
-def test_processes_end_with_the_bench_that_began_them(table, tmp_path):
-    # A network that takes its time wherever it is not looked at by the bench itself.
-    wait = "        time.sleep(0.5 if multiprocessing.parent_process() else 0)\n"
-    slow = "import multiprocessing, time\n" + NETWORK.replace("        return", f"{wait}        return")
-    (tmp_path / "slow.py").write_text(slow)
-    data = ["--table", str(table), "--quick", "--epochs", "50", "--tune", "0"]
-    data += ["--out", str(tmp_path / "out"), "--threads", "2", "--processes", "2"]
-    models = ["--models", f"{tmp_path}/slow.py:Net", f"{tmp_path}/slow.py:Net[width=5]"]
-    command = [sys.executable, "-m", "dnafast.bench", *data, *models]
-    bench = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    runs = tmp_path / "out" / "runs"
-    try:
-        wait_until(lambda: runs.is_dir() and len(list(runs.iterdir())) == 2)
-    finally:
-        bench.kill()  # by a signal that it does not hear
-        bench.wait()
-    wait_until(lambda: not group_of(bench.pid))
-
-
-def wait_until(holds):
-    for _ in range(600):
-        if holds():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not come true within a minute")
-
-
-def group_of(leader: int) -> list[int]:
-    """Processes that are left of a group, those that have ended and were not waited for left out."""
-    shown = subprocess.run(["ps", "-eo", "pgid=,pid=,stat="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split() for line in shown.splitlines()]
-    return [int(pid) for group, pid, state in rows if int(group) == leader and not state.startswith("Z")]
-
-
 def test_a_rate_is_searched_once_for_all_seeds_and_found_again(table, tmp_path):
     out = tmp_path / "out"
-    data = ["--table", str(table), "--quick", "--models", "deepbind[filters=16]:native", "--out", str(out)]
+    data = ["--table", str(table), "--quick", "--models", "deepbind[filters=16]", "--out", str(out)]
     assert main([*data, "--tune", "2", "--seeds", "2"]) == 0
     (search,) = (out / "runs").glob("*-tuning/tuning.json")
     found = json.loads(search.read_text())["found"]
@@ -162,7 +125,7 @@ def test_a_rate_is_searched_once_for_all_seeds_and_found_again(table, tmp_path):
     before = search.stat().st_mtime_ns
     assert main([*data, "--tune", "2", "--seeds", "3"]) == 0
     assert search.stat().st_mtime_ns == before
-    assert len(rows(out / "runs.csv")) == 3
+    assert len(rows(out / "runs.csv")) == 6  # of both implementations, from one search
 
 
 def test_rates_that_diverge_are_named_and_their_time_counts(table, tmp_path, monkeypatch):
@@ -386,6 +349,10 @@ def test_bad_scores(change, words, tmp_path, capsys):
         (["--folds", "2"], "--folds 2 must be at least 3"),
         (["--folds", "3"], "--folds has no effect: t has a split column"),
         (["--pretrain", "genome"], "--pretrain genome needs a genome"),
+        (
+            ["--pretrain", "train", "--models", "kmer_cnn[k=8]"],
+            "--pretrain train: kmer_cnn[k=8] reads words of 8 bases, and vectors are learnt of 7 at most",
+        ),
         (["--batch-size", "121"], "--batch-size 121 is more than the 120 windows that the training part of t has"),
         (["--tune", "9"], "--tune 9 must be at most 7"),
         (["--processes", "1000"], "--processes 1000 must be at least 1 and at most"),
@@ -526,6 +493,8 @@ def test_a_restart_trains_on_the_windows_that_fitted_into_the_time(folds, table,
     assert {row["n_train"] for row in rows(out / "runs.csv")} == {"50"}
     assert main([*data, "--models", "gc_logistic", "gru[hidden=8]:torch"]) == 0
     assert (out / "runs.csv").read_text() == before
+    assert main([*data, "--models", "kmer_cnn[k=2,filters=4]", "--pretrain", "train"]) == 0
+    assert {row["n_train"] for row in rows(out / "runs.csv")} == {"50"}
     (about,) = json.loads((out / "data.json").read_text())
     assert sum(note.startswith("Trained on ") for note in about["notes"]) == 1
 

@@ -100,6 +100,13 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(tmp_path, genome, capsys, 
     assert not out.exists()
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_learnt(tmp_path, genome, capsys, monkeypatch):
+    monkeypatch.setattr("dnafast.commands.pretrain.skip_gram", None)
+    (tmp_path / "file").touch()
+    assert main(["pretrain", "--fasta", str(genome), "--out", str(tmp_path / "file" / "v.txt")]) == 2
+    assert f"the output folder {tmp_path}/file is not a folder" in capsys.readouterr().err
+
+
 def test_help_names_the_options(capsys):
     with pytest.raises(SystemExit) as end:
         main(["pretrain", "--help"])

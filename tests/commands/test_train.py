@@ -90,6 +90,20 @@ def test_a_second_start_finds_it_trained_and_other_settings_are_refused(data, tr
     assert (out / "weights.safetensors").read_bytes() != before
 
 
+@pytest.mark.parametrize("name", ["weights.safetensors", "model.json", "history.csv"])
+def test_a_finished_training_with_a_damaged_file_is_told(name, data, trained, tmp_path, capsys):
+    out = tmp_path / "copy"
+    shutil.copytree(trained[0], out)
+    (out / name).write_bytes((out / name).read_bytes()[:-1])
+    assert train(data, out, *FAST) == 2
+    assert "holds a finished training, but a file of it is damaged: --overwrite trains anew" in capsys.readouterr().err
+    (out / name).unlink()
+    assert train(data, out, *FAST) == 2
+    assert "--overwrite trains anew" in capsys.readouterr().err
+    assert train(data, out, *FAST, "--overwrite") == 0
+    assert (out / name).exists()
+
+
 def test_a_training_that_was_stopped_goes_on_and_ends_as_one_that_was_not(data, trained, tmp_path, capsys, monkeypatch):
     saves = []
     save = CheckpointFile.save
@@ -205,6 +219,17 @@ class Net(torch.nn.Module):
     def forward(self, x):
         return self.head(self.convolution(x).amax(dim=2))
 """
+
+
+def test_a_network_that_is_too_large_is_told(data, tmp_path, capsys, monkeypatch):
+    def full(run):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 96000000000 bytes")
+
+    monkeypatch.setattr("dnafast.bench.runs.Run.build", full)
+    assert train(data, tmp_path / "run", *FAST) == 2
+    printed = capsys.readouterr().err
+    assert "out of memory: a smaller network or shorter sequences are needed (RuntimeError: Default" in printed
+    assert printed.count("\n") == 1
 
 
 def test_a_network_of_ones_own_keeps_its_promises_before_it_is_trained(data, tmp_path, capsys):

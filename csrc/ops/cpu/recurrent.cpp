@@ -65,19 +65,21 @@ template <class T>
 class PackedWeights {
  public:
   PackedWeights(const RecurrentShape& shape, const RecurrentKernels<T>& kernels, const RecurrentParameters<T>& from,
-                bool backward)
+                bool codes, bool backward)
       : sizes_(shape, kernels),
         input_size_(sizes_.gates * sizes_.hidden * shape.inputs),
         hidden_size_(sizes_.gates * sizes_.hidden * sizes_.hidden),
         bias_size_(sizes_.sums * sizes_.hidden),
+        letters_size_(codes && kernels.letters ? sizes_.gates * sizes_.hidden * kernels.lanes : 0),
         input_backward_size_(backward ? sizes_.gates * sizes_.hidden * sizes_.inputs : 0),
         hidden_backward_size_(backward ? hidden_size_ : 0),
-        size_(input_size_ + hidden_size_ + bias_size_ + input_backward_size_ + hidden_backward_size_),
+        size_(letters_size_ + input_size_ + hidden_size_ + bias_size_ + input_backward_size_ + hidden_backward_size_),
         values_(shape.directions * size_) {
     std::fill_n(values_.get(), shape.directions * size_, T{0});
     const std::int64_t rows = sizes_.gates * shape.hidden;
     for (std::int64_t direction = 0; direction < shape.directions; ++direction) {
-      T* to = values_.get() + direction * size_;
+      T* letters = values_.get() + direction * size_;
+      T* to = letters + letters_size_;
       const T* input = from.input + direction * rows * shape.inputs;
       const T* hidden = from.hidden + direction * rows * shape.hidden;
       pack_forward(shape, kernels.units, input, shape.inputs, shape.inputs, to);
@@ -85,6 +87,7 @@ class PackedWeights {
       pack_forward(shape, kernels.units, hidden, shape.hidden, sizes_.hidden, to);
       to += hidden_size_;
       pack_bias(shape, kernels.units, from, direction, to);
+      if (letters_size_ != 0) pack_letters(shape, kernels, input, to, letters);
       to += bias_size_;
       if (!backward) continue;
       pack_backward(shape, kernels.rows, input, shape.inputs, to);
@@ -93,16 +96,19 @@ class PackedWeights {
   }
 
   RecurrentWeights<T> of(std::int64_t direction) const {
-    const T* input = values_.get() + direction * size_;
+    const T* letters = values_.get() + direction * size_;
+    const T* input = letters + letters_size_;
     const T* hidden = input + input_size_;
     const T* bias = hidden + hidden_size_;
     const T* input_backward = bias + bias_size_;
-    return {input, hidden, bias, input_backward, input_backward + input_backward_size_};
+    return {input,          hidden,
+            bias,           letters_size_ != 0 ? letters : nullptr,
+            input_backward, input_backward + input_backward_size_};
   }
 
  private:
   Sizes sizes_;
-  std::int64_t input_size_, hidden_size_, bias_size_, input_backward_size_, hidden_backward_size_, size_;
+  std::int64_t input_size_, hidden_size_, bias_size_, letters_size_, input_backward_size_, hidden_backward_size_, size_;
   Buffer<T> values_;
 
   // [gate][unit][term] -> [block][term][gate][unit of the block]
@@ -140,6 +146,20 @@ class PackedWeights {
         const T hidden = from.hidden_bias[offset + gate * shape.hidden + unit];
         block[gate * units] = halved ? input : input + hidden;
         if (halved) block[(gate + 1) * units] = hidden;
+      }
+    }
+  }
+
+  // [gate][unit][base] and the packed bias -> [block][gate][unit of the block][lane], a lane for each base and N.
+  void pack_letters(const RecurrentShape& shape, const RecurrentKernels<T>& kernels, const T* weight, const T* bias,
+                    T* to) const {
+    for (std::int64_t gate = 0; gate < sizes_.gates; ++gate) {
+      for (std::int64_t unit = 0; unit < shape.hidden; ++unit, weight += 4) {
+        const std::int64_t block = unit / kernels.units;
+        const std::int64_t row = gate * kernels.units + unit % kernels.units;
+        T* lanes = to + (block * sizes_.gates * kernels.units + row) * kernels.lanes;
+        lanes[4] = bias[block * sizes_.sums * kernels.units + row];
+        for (std::int64_t base = 0; base < 4; ++base) lanes[base] = lanes[4] + weight[base];
       }
     }
   }
@@ -250,7 +270,7 @@ template <class T>
 void recurrent_forward(const RecurrentShape& shape, const RecurrentParameters<T>& parameters,
                        const RecurrentTile<T>& whole) {
   const RecurrentKernels<T>& kernels = kernels_here<T>(shape.cell);
-  const PackedWeights<T> weights(shape, kernels, parameters, false);
+  const PackedWeights<T> weights(shape, kernels, parameters, whole.codes != nullptr, false);
   const Tiles tiles(shape, kernels, shape.directions);
   BadCode bad;
   parallel_slices(tiles.count * shape.directions, tiles.slices,
@@ -274,7 +294,7 @@ template <class T>
 void recurrent_backward(const RecurrentShape& shape, const RecurrentParameters<T>& parameters,
                         const RecurrentTile<T>& whole, const RecurrentGradients<T>& gradients) {
   const RecurrentKernels<T>& kernels = kernels_here<T>(shape.cell);
-  const PackedWeights<T> weights(shape, kernels, parameters, true);
+  const PackedWeights<T> weights(shape, kernels, parameters, false, true);
   const Tiles tiles(shape, kernels, 1);
   const Sizes sizes(shape, kernels);
   const std::int64_t hidden_size = sizes.gates * sizes.hidden * sizes.hidden;

@@ -2,8 +2,8 @@
 //
 // A tile of sequences goes through all positions at once: lanes run over the sequences, so that a product with a weight
 // is one multiplication by a number, and the state of a tile stays in the inner caches. The sums of a few units, all
-// their gates, are held in registers and become the next state at once. Base codes are four rows of zeros and ones, so
-// that the first layer's input costs four terms a sum.
+// their gates, are held in registers and become the next state at once. Base codes pick the first term of a sum from a
+// vector of five; where a vector holds fewer, and in the backward pass, they are four rows of zeros and ones.
 //
 // For the backward pass the state is kept every few positions only. A stretch between two of them is run again, its
 // gates kept in the caches, and then walked backwards: less work than writing all gates to memory and reading them.
@@ -38,6 +38,7 @@ struct RecurrentWeights {
   const T* input;            // [block][input][gate][unit]
   const T* hidden;           // [block][hidden][gate][unit]
   const T* bias;             // [block][sum][unit]: r and z together, then input and hidden half of n, for a gru
+  const T* letters;          // [block][gate][unit][base or unknown]: bias and input together; null where not looked up
   const T* input_backward;   // [block][gate][hidden][row]
   const T* hidden_backward;  // [block][gate][hidden][row]
 };
@@ -81,6 +82,7 @@ struct RecurrentKernels {
   std::int64_t padding;
   std::int64_t units;  // of a block of the forward pass
   std::int64_t rows;   // of a block of the backward pass
+  bool letters;        // whether base codes are looked up
 
   // Elements of scratch memory for a tile of so many vectors.
   std::int64_t (*forward_scratch)(const RecurrentShape& shape, std::int64_t vectors);

@@ -44,7 +44,7 @@ void add_products(const OuterProduct<T>& of, const T* gradients, const T* values
       for (int column = 0; column < columns; ++column) {
         right[column] = *reinterpret_cast<const Vector<T>*>(value + column * VectorOf<T>::lanes);
       }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int row = 0; row < rows; ++row) {
         const T left = gradient[row * of.width];
 #pragma GCC unroll 4
@@ -58,20 +58,20 @@ void add_products(const OuterProduct<T>& of, const T* gradients, const T* values
   }
 }
 
-// `rows` is a multiple of four.
+// `rows` is a multiple of eight.
 template <class T>
 void add_outer_product(const OuterProduct<T>& of, std::int64_t rows, T* sums) {
   constexpr int most = many_registers ? 4 : 2;
   constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  const std::int64_t even = of.columns / (most * lanes) * most * lanes;
   for (std::int64_t row = 0; row < rows; row += 4) {
-    const T* gradients = of.gradients + row * of.width;
-    T* total = sums + row * of.columns;
-    std::int64_t column = 0;
-    for (; column + most * lanes <= of.columns; column += most * lanes) {
-      add_products<T, 4, most>(of, gradients, of.values + column, total + column);
+    for (std::int64_t column = 0; column < even; column += most * lanes) {
+      add_products<T, 4, most>(of, of.gradients + row * of.width, of.values + column, sums + row * of.columns + column);
     }
-    for (; column < of.columns; column += lanes) {
-      add_products<T, 4, 1>(of, gradients, of.values + column, total + column);
+  }
+  for (std::int64_t column = even; column < of.columns; column += lanes) {
+    for (std::int64_t row = 0; row < rows; row += 8) {
+      add_products<T, 8, 1>(of, of.gradients + row * of.width, of.values + column, sums + row * of.columns + column);
     }
   }
 }
@@ -214,7 +214,7 @@ void rerun(const RecurrentShape& shape, const RecurrentWeights<T>& weights, cons
                            space.input_rows + step * vectors * lanes * space.inputs, space.inputs);
     store_rows<T, vectors>(h, space.hidden, vectors * lanes, space.hidden_rows + step * vectors * lanes * space.hidden,
                            space.hidden);
-    advance<T, C, vectors, true>(shape, weights, space.input,
+    advance<T, C, vectors, true>(shape, weights, {space.input, nullptr},
                                  {h, c, space.h + (step + 1) * space.plane, space.c + (step + 1) * space.plane,
                                   space.saved + step * C::saved * space.plane, space.plane});
   }
@@ -248,6 +248,10 @@ void backward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, c
         load_gradient<T, vectors>(tile.output_gradient + position * width, shape.length * width, shape.hidden,
                                   tile.sequences, space.loaded);
         add<T, vectors>(space.loaded, shape.hidden, space.dh);
+        const std::int64_t next = tile.reverse ? position + 1 : position - 1;
+        if (next >= 0 && next < shape.length) {
+          fetch_rows<T, false>(tile.output_gradient + next * width, shape.length * width, shape.hidden, tile.sequences);
+        }
       }
       retreat<T, C, vectors>(shape, space, step, reinterpret_cast<Vector<T>*>(sums.bias));
       const Vector<T>* gradient = space.saved + step * C::saved * space.plane;

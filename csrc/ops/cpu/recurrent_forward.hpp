@@ -12,6 +12,10 @@
 #include "ops/cpu/transpose.hpp"
 #include "ops/cpu/vector.hpp"
 
+#if DNAFAST_VECTOR_BYTES >= 32
+#include <immintrin.h>
+#endif
+
 namespace dnafast {
 namespace {
 
@@ -29,6 +33,30 @@ struct RecurrentSizes {
   static constexpr std::int64_t padding = VectorOf<T>::lanes < 8 ? 8 : VectorOf<T>::lanes;
 
   static std::int64_t padded(std::int64_t count) { return (count + padding - 1) / padding * padding; }
+};
+
+// Vectors of AVX2 and AVX-512 have room for five letters, and an instruction that picks among them.
+#if DNAFAST_VECTOR_BYTES >= 32
+template <class T>
+constexpr bool has_lookup = sizeof(T) == sizeof(float);
+
+DNAFAST_INLINE Vector<float> look_up(const Vector<float>& table, const Mask<float>& letters) {
+#if DNAFAST_VECTOR_BYTES == 64
+  return _mm512_mask_permutexvar_ps(table, 0xffff, reinterpret_cast<__m512i>(letters), table);
+#else
+  return _mm256_permutevar8x32_ps(table, reinterpret_cast<__m256i>(letters));
+#endif
+}
+#else
+template <class T>
+constexpr bool has_lookup = false;
+#endif
+
+// The input of a position: rows, or where they are looked up, the base codes.
+template <class T>
+struct PositionInput {
+  const Vector<T>* rows;
+  const Mask<T>* letters;
 };
 
 // sum[row] += weights[term][row] * terms[term]
@@ -73,8 +101,30 @@ DNAFAST_INLINE void advance_unit(const RecurrentShape& shape, const Several<T, v
   }
 }
 
+// The bias and the input of all sums of a block.
+template <class T, int rows, int vectors>
+DNAFAST_INLINE void start_sums(const RecurrentShape& shape, const PositionInput<T>& input, const T* bias,
+                               const T* weights, const Vector<T>* letters, Several<T, vectors> (&sum)[rows]) {
+  if constexpr (has_lookup<T>) {
+    if (input.letters != nullptr) {
+#pragma GCC unroll 8
+      for (int row = 0; row < rows; ++row) {
+#pragma GCC unroll 3
+        for (int v = 0; v < vectors; ++v) sum[row].at[v] = look_up(letters[row], input.letters[v]);
+      }
+      return;
+    }
+  }
+#pragma GCC unroll 8
+  for (int row = 0; row < rows; ++row) {
+#pragma GCC unroll 3
+    for (int v = 0; v < vectors; ++v) sum[row].at[v] = broadcast(bias[row]);
+  }
+  multiply<T, rows, vectors>(sum, weights, shape.inputs, input.rows);
+}
+
 template <class T, class C, int vectors, bool save>
-void advance(const RecurrentShape& shape, const RecurrentWeights<T>& weights, const Vector<T>* input,
+void advance(const RecurrentShape& shape, const RecurrentWeights<T>& weights, const PositionInput<T>& input,
              const UnitState<T>& from) {
   constexpr int units = RecurrentSizes<T, C>::units;
   constexpr int rows = C::gates * units;
@@ -83,14 +133,10 @@ void advance(const RecurrentShape& shape, const RecurrentWeights<T>& weights, co
   const T* input_weight = weights.input;
   const T* hidden_weight = weights.hidden;
   const T* bias = weights.bias;
+  const auto* letters = reinterpret_cast<const Vector<T>*>(weights.letters);
   for (std::int64_t first = 0; first < shape.hidden; first += units) {
     Several<T, vectors> sum[rows];
-#pragma GCC unroll 8
-    for (int row = 0; row < rows; ++row) {
-#pragma GCC unroll 3
-      for (int v = 0; v < vectors; ++v) sum[row].at[v] = broadcast(bias[row]);
-    }
-    multiply<T, rows, vectors>(sum, input_weight, shape.inputs, input);
+    start_sums<T, rows, vectors>(shape, input, bias, input_weight, letters, sum);
     // Of the last gate of a gru, the input's half is kept apart from the hidden half.
     Several<T, vectors> apart[units];
     if constexpr (C::sums != C::gates) {
@@ -116,6 +162,7 @@ void advance(const RecurrentShape& shape, const RecurrentWeights<T>& weights, co
     input_weight += shape.inputs * rows;
     hidden_weight += padded * rows;
     bias += C::sums * units;
+    if (letters != nullptr) letters += rows;
   }
 }
 
@@ -143,28 +190,41 @@ void store_rows(const Vector<T>* values, std::int64_t columns, std::int64_t sequ
   }
 }
 
-// Base codes of one position -> their rows of zeros and ones; lanes without a sequence get an unknown base.
-template <class T, int vectors>
-void load_letters(const std::uint8_t* codes, std::int64_t step, std::int64_t sequences, Vector<T>* values) {
-  constexpr std::int64_t lanes = VectorOf<T>::lanes;
-  typedef std::uint8_t Bytes __attribute__((vector_size(lanes)));
-  std::uint8_t letters[vectors * lanes];
-  for (std::int64_t i = 0; i < vectors * lanes; ++i) letters[i] = i < sequences ? codes[i * step] : std::uint8_t{4};
-  for (int v = 0; v < vectors; ++v) {
-    const auto letter = __builtin_convertvector(load<Bytes>(letters + v * lanes), Mask<T>);
-    for (int base = 0; base < 4; ++base) {
-      values[base * vectors + v] = letter == base ? Vector<T>{} + T{1} : Vector<T>{};
-    }
+// Rows that are read or written after the next multiplications: fetched from memory meanwhile.
+template <class T, bool to_write>
+void fetch_rows(const T* rows, std::int64_t step, std::int64_t columns, std::int64_t sequences) {
+  constexpr std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(T));
+  for (std::int64_t i = 0; i < sequences; ++i, rows += step) {
+    for (std::int64_t column = 0; column < columns; column += line) __builtin_prefetch(rows + column, to_write);
   }
 }
 
+// Base codes of one position, one sequence `step` after the other; lanes without a sequence get an unknown base.
 template <class T, int vectors>
-void load_input(const RecurrentShape& shape, const RecurrentTile<T>& tile, std::int64_t position, Vector<T>* values) {
-  if (tile.codes != nullptr) {
-    load_letters<T, vectors>(tile.codes + position, shape.length, tile.sequences, values);
-  } else {
+void load_letters(const std::uint8_t* codes, std::int64_t step, std::int64_t sequences, Mask<T>* letters) {
+  constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  typedef std::uint8_t Bytes __attribute__((vector_size(lanes)));
+  std::uint8_t bytes[vectors * lanes];
+  for (std::int64_t i = 0; i < vectors * lanes; ++i) bytes[i] = i < sequences ? codes[i * step] : std::uint8_t{4};
+  for (int v = 0; v < vectors; ++v) {
+    letters[v] = __builtin_convertvector(load<Bytes>(bytes + v * lanes), Mask<T>);
+  }
+}
+
+// Features of one position -> rows; base codes -> four rows of zeros and ones.
+template <class T, int vectors>
+void load_input(const RecurrentShape& shape, const RecurrentTile<T>& tile, std::int64_t position, Vector<T>* rows) {
+  if (tile.codes == nullptr) {
     load_rows<T, vectors>(tile.dense + position * shape.inputs, shape.length * shape.inputs, shape.inputs,
-                          tile.sequences, values);
+                          tile.sequences, rows);
+    return;
+  }
+  Mask<T> letters[vectors];
+  load_letters<T, vectors>(tile.codes + position, shape.length, tile.sequences, letters);
+  for (int base = 0; base < 4; ++base) {
+    for (int v = 0; v < vectors; ++v) {
+      rows[base * vectors + v] = letters[v] == base ? Vector<T>{} + T{1} : Vector<T>{};
+    }
   }
 }
 
@@ -201,6 +261,7 @@ void forward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, co
   load_state<T, vectors>(shape, tile, tile.h0, padded, h);
   fill_zero<T>(h_next, padded * vectors);
   if constexpr (C::states == 2) load_state<T, vectors>(shape, tile, tile.c0, padded, c);
+  Mask<T> letters[vectors];
   for (std::int64_t step = 0; step < shape.length; ++step) {
     const std::int64_t position = tile.reverse ? shape.length - 1 - step : step;
     if (tile.kept != nullptr && step % recurrent_stretch == 0) {
@@ -209,12 +270,20 @@ void forward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, co
       keep<T, vectors>(shape, tile, h, kept);
       if constexpr (C::states == 2) keep<T, vectors>(shape, tile, c, kept + plane);
     }
-    load_input<T, vectors>(shape, tile, position, input);
-    advance<T, C, vectors, false>(shape, weights, input, {h, c, h_next, c, nullptr, 0});
+    const bool looked_up = has_lookup<T> && weights.letters != nullptr;
+    if (looked_up) {
+      load_letters<T, vectors>(tile.codes + position, shape.length, tile.sequences, letters);
+    } else {
+      load_input<T, vectors>(shape, tile, position, input);
+    }
+    T* output = tile.output + position * width;
+    fetch_rows<T, true>(output, shape.length * width, shape.hidden, tile.sequences);
+    advance<T, C, vectors, false>(shape, weights, {input, looked_up ? letters : nullptr},
+                                  {h, c, h_next, c, nullptr, 0});
     Vector<T>* before = h;
     h = h_next;
     h_next = before;
-    store_rows<T, vectors>(h, shape.hidden, tile.sequences, tile.output + position * width, shape.length * width);
+    store_rows<T, vectors>(h, shape.hidden, tile.sequences, output, shape.length * width);
   }
   store_rows<T, vectors>(h, shape.hidden, tile.sequences, tile.h_n, shape.hidden);
   if constexpr (C::states == 2) store_rows<T, vectors>(c, shape.hidden, tile.sequences, tile.c_n, shape.hidden);

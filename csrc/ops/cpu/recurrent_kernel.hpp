@@ -22,6 +22,7 @@ constexpr RecurrentKernels<T> recurrent_kernels() {
           Sizes::padding,
           Sizes::units,
           Sizes::rows,
+          has_lookup<T>,
           &forward_scratch<T, DNAFAST_CELL>,
           &backward_scratch<T, DNAFAST_CELL>,
           {&forward<T, DNAFAST_CELL, 1>, &forward<T, DNAFAST_CELL, 2>, &forward<T, DNAFAST_CELL, 3>},

@@ -110,6 +110,16 @@ void load_columns(const T* columns, const T* outputs, std::int64_t step, std::in
   std::int64_t row = 0;
   for (; row + lanes <= count; row += lanes) {
     Vector<T> square[lanes];
+    if (channels == lanes && outputs == nullptr) {  // a loop that is unrolled keeps the square in registers
+#pragma GCC unroll 16
+      for (std::int64_t channel = 0; channel < lanes; ++channel) {
+        square[channel] = load<Vector<T>>(columns + channel * step + row);
+      }
+      transpose<T>(square);
+#pragma GCC unroll 16
+      for (std::int64_t i = 0; i < lanes; ++i) rows[(row + i) * every] = square[i];
+      continue;
+    }
     for (std::int64_t channel = 0; channel < lanes; ++channel) {
       const std::int64_t at = (channel < channels ? channel : 0) * step + row;
       square[channel] = load<Vector<T>>(columns + at);

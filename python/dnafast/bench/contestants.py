@@ -67,6 +67,14 @@ class Contestant:
         specification = replace(Specification.of(config), implementation=self.implementation)
         return replace(self, name=specification.label, specification=specification)
 
+    def fastest(self) -> Contestant:
+        """The same network in its fastest implementation."""
+        if self.specification is None:
+            return self
+        implementation = self.specification.implementations[-1]
+        specification = replace(self.specification, implementation=implementation)
+        return replace(self, implementation=implementation, specification=specification)
+
     def from_vectors(self, source: Literal["train", "genome"]) -> Contestant:
         """The same network, started from vectors of k-mers that are learnt before the runs."""
         assert self.specification is not None, "a network"

@@ -132,6 +132,15 @@ class Dataset:
             part[np.random.default_rng(fold).permutation(train)[size:]] = "unused"
         return replace(self, part=part, fold=fold)
 
+    @property
+    def largest_train(self) -> int:
+        """Rows in the training part, or in the largest of those of the folds."""
+        if self.fold_of is None:
+            return len(self.rows("train"))
+        sizes = np.bincount(self.fold_of)
+        # But for those of test and validation, which are neighbours.
+        return int((sizes.sum() - sizes - np.roll(sizes, -1)).max())
+
     def rows(self, part: str) -> NDArray[np.int64]:
         """Rows of one part, ascending."""
         return np.flatnonzero(self.part == part)
@@ -160,14 +169,15 @@ class Dataset:
             ValueError: so few that a class is missing.
         """
         train = self.rows("train")
-        if most_train is None or len(train) <= most_train:
+        if most_train is None or self.largest_train <= most_train:
             return self
         if self.fold_of is not None and most_train == self.most_train:
             return self
         if self.fold_of is not None:
             # Each fold trains on other rows, so none of them goes.
             note = (
-                f"Trained on {most_train:,} windows of each fold's training part of about {len(train):,} (at random)."
+                f"Trained on {most_train:,} windows of each fold's training part, of which the largest has "
+                f"{self.largest_train:,} (at random)."
             )
             return replace(self, most_train=most_train, notes=(*self.notes, note))
         kept_train = np.random.default_rng(seed).choice(train, size=most_train, replace=False)

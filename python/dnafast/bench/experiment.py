@@ -259,7 +259,7 @@ def _watching(progress: Progress) -> Callable[[str], Callable[[train.Progress], 
 
 def _with_room_to_spare(dataset: Dataset, max_train: int) -> Dataset:
     """The data set, with a note where `--max-train` allows more than there is."""
-    there = len(dataset.rows("train"))
+    there = dataset.largest_train
     if there >= max_train:
         return dataset
     note = f"--max-train {max_train:,} is no bound here: the training part has {there:,} windows."

@@ -35,13 +35,18 @@ def remove_checkpoints(folder: Path) -> None:
         path.unlink()
 
 
-def sound_record(folder: Path) -> Record | None:
-    """The record of a finished run; None where there is none, or where it or a file of the run is damaged."""
+def sound_record(folder: Path, run_id: str | None = None) -> Record | None:
+    """The record of a finished run; None where there is none, or where it or a file of the run is damaged.
+
+    Args:
+        folder: of the run.
+        run_id: its name; that of the folder by default.
+    """
     try:
         record = Record.load(folder)
     except ValueError:
         return None
-    return record if record is not None and _is_sound(record, folder) else None
+    return record if record is not None and _is_sound(record, folder, run_id or folder.name) else None
 
 
 def sound_records(out: Path) -> list[Record]:
@@ -63,13 +68,13 @@ def _checksums(folder: Path) -> dict[str, str]:
     return {name: checksum_file(folder / name) for name in RUN_FILES if (folder / name).is_file()}
 
 
-def _is_sound(record: Record, folder: Path) -> bool:
+def _is_sound(record: Record, folder: Path, run_id: str) -> bool:
     """Whether the tables can be made of a record, and the files are those it was saved with."""
     from dnafast.bench.runs import PHASE_COLUMNS, RUN_COLUMNS
 
     identity = {name: record.config.get(name) for name in ("dataset", "model", "implementation", "seed")}
-    identity["run_id"] = folder.name
-    if record.run_id != folder.name or not isinstance(identity["seed"], int):
+    identity["run_id"] = run_id
+    if record.run_id != run_id or not isinstance(identity["seed"], int):
         return False
     if not all(isinstance(identity[name], str) for name in ("dataset", "model", "implementation")):
         return False

@@ -41,7 +41,10 @@ _FILES = (
 _OWN_KEYS = frozenset({"version", "checksums", "options", "command", "machine"})
 _OWN_TABLES = {"runs.csv": b"task,model,implementation,encoding,", DATA_PATH_TABLE: b"job,contender,version,"}
 # Options that do not change what a run gives.
-_PASSING = ("plan", "overwrite", "models", "scores", "seeds", "train_sizes", "processes", "out", "max_minutes")
+_PASSING = (
+    *("plan", "overwrite", "models", "pretrain", "match", "scores", "seeds", "train_sizes", "processes", "out"),
+    "max_minutes",
+)
 
 
 def check_folder(options: BenchOptions, files: Sequence[Path] = ()) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from dnafast import threads
 from dnafast.bench.execution import execute
 from dnafast.bench.finished import save
 from dnafast.bench.runs import Outcome, Run, failed, told
 from dnafast.bench.tuning import Tuned, tune, tuned_earlier, tuning_id
 from dnafast.models import user
-from dnafast.train import DivergedError, Progress
+from dnafast.train import DivergedError, OutOfMemoryError, Progress
+from dnafast.train.errors import is_out_of_memory
+from dnafast.workers import workers
 
 # What can go wrong inside one run without making the others pointless: torch's errors are RuntimeErrors.
 _RUN_ERRORS = (RuntimeError, ValueError, MemoryError, DivergedError)
@@ -57,6 +58,9 @@ def run_errors(run: Run) -> tuple[type[BaseException], ...]:
 def told_of(run: Run, error: BaseException) -> str:
     """What went wrong in a run, in one line; in a user's network with its file and line."""
     path = _user_file(run)
+    if is_out_of_memory(error) and not isinstance(error, OutOfMemoryError):
+        # Of a batch that is too large, training itself tells; this is the network, or the data.
+        return f"MemoryError: out of memory: a smaller network or shorter sequences are needed ({told(error)})"
     if path is None or isinstance(error, MemoryError | DivergedError):
         return told(error)
     return user.told(error, path)
@@ -127,14 +131,10 @@ def _in_one_pool(
     checksums: Mapping[str, str],
     processes: int,
 ) -> Iterator[tuple[Run, Outcome]]:
-    """Do what waits, and take it out of the list, until all is done or a process was killed: that ends a pool.
-
-    The processes are begun anew rather than forked: torch's threads do not survive a fork.
-    """
+    """Do what waits, and take it out of the list, until all is done or a process was killed: that ends a pool."""
     under_way: dict[Future[Any], Run | str] = {}
     is_broken = False
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=threads.begin_process) as pool:
+    with workers(processes) as pool:
         try:
             while under_way or (waiting and not is_broken):
                 while not is_broken and len(under_way) < processes:

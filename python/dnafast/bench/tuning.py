@@ -40,15 +40,12 @@ class Tuned:
 
 
 def tuning_id(run: Run) -> str:
-    """Name of the search that a run's learning rate comes from; seeds and sizes of a network share it."""
-    name = run_id(
-        run.dataset.name,
-        run.contestant.name,
-        run.contestant.implementation,
-        None,
-        run.fold if run.dataset.folds > 1 else None,
-    )
-    return f"{name}-tuning"
+    """Name of the search that a run's learning rate comes from.
+
+    Seeds, sizes and implementations of a network share it: these have the same weights and numbers.
+    """
+    fold = run.fold if run.dataset.folds > 1 else None
+    return f"{run_id(run.dataset.name, run.contestant.name, None, None, fold)}-tuning"
 
 
 def tuned_earlier(run: Run, checksum: str, folder: Path) -> Tuned | None:
@@ -76,7 +73,7 @@ def tune(run: Run, checksum: str, folder: Path, progress: Callable[[Progress], N
     """
     assert run.tuning is not None, "a run that is tuned"
     run.resources.take()
-    short = replace(run, seed=_SEED, size=None)
+    short = replace(run, contestant=run.contestant.fastest(), seed=_SEED, size=None)
     losses: dict[str, float | None] = {}
     seconds, told = 0.0, False
     for rate in run.tuning.rates:
@@ -119,5 +116,4 @@ def _asked(run: Run, checksum: str) -> dict[str, Any]:
     """What decides the outcome of a search."""
     shared = {**run.shared_config(), "train": run.train, "source": run.contestant.source}
     shared["vectors"] = run.contestant.vectors
-    names = {"model": run.contestant.name, "implementation": run.contestant.implementation}
-    return {**shared, **names, "fold": run.fold, "data": checksum}
+    return {**shared, "model": run.contestant.name, "fold": run.fold, "data": checksum}

@@ -15,7 +15,7 @@ from dnafast.bench.options import BenchOptions
 from dnafast.bench.runs import Run
 from dnafast.genome import Genome
 from dnafast.models.kmer_embedding import KmerConfig
-from dnafast.pretrain import skip_gram
+from dnafast.pretrain import LONGEST_WORD, skip_gram
 from dnafast.regions import Regions
 from dnafast.windowing import Windows, chosen_contigs
 
@@ -24,7 +24,7 @@ def with_vectors(options: BenchOptions, who: Sequence[Contestant]) -> list[Conte
     """The contestants, and beside each network over k-mers with a random start one that starts from vectors.
 
     Raises:
-        ValueError: there is no such network.
+        ValueError: there is no such network, or one with longer words than can be learnt.
     """
     if options.pretrain is None:
         return list(who)
@@ -34,6 +34,12 @@ def with_vectors(options: BenchOptions, who: Sequence[Contestant]) -> list[Conte
             f"--pretrain {options.pretrain} has no effect: none of the networks reads k-mers from a random start (name "
             "kmer_cnn or kmer_rnn)"
         )
+    for one, added in pairs:
+        if added is not None and (words := _words(one)) > LONGEST_WORD:
+            raise ValueError(
+                f"--pretrain {options.pretrain}: {one.name} reads words of {words} bases, and vectors are learnt of "
+                f"{LONGEST_WORD} at most"
+            )
     return [one for pair in pairs for one in pair if one is not None]
 
 
@@ -71,10 +77,16 @@ def _used(options: BenchOptions, genome: Genome) -> Regions:
 
 
 def _starts_at_random(one: Contestant) -> bool:
-    if one.specification is None or one.specification.is_user:
-        return False
-    config = one.specification.config(100)
+    config = None if one.specification is None or one.specification.is_user else one.specification.config(100)
     return isinstance(config, KmerConfig) and config.starts_at_random
+
+
+def _words(one: Contestant) -> int:
+    """Bases in each word that a network over k-mers reads."""
+    assert one.specification is not None, "a network"
+    config = one.specification.config(100)
+    assert isinstance(config, KmerConfig), "a network over k-mers"
+    return config.k
 
 
 def _config(run: Run) -> KmerConfig:

@@ -17,6 +17,7 @@ from dnafast.bench.options import check_arguments
 from dnafast.commands.failure import USER_ERRORS, fail
 from dnafast.commands.predict_windows import Plan, plan_of
 from dnafast.genome import Genome
+from dnafast.records import check_writable_folder
 from dnafast.regions.text import counted
 from dnafast.tracks import Writer, file_format, open_writer
 from dnafast.windowing import Windows
@@ -102,7 +103,7 @@ def check(options: PredictOptions) -> None:
     """Refuse combinations that mean nothing.
 
     Raises:
-        ValueError: one sentence that names the option, its value and what would be right.
+        ValueError, OSError: one sentence that names the option, its value and what would be right.
     """
     if (options.fasta is None) == (options.sequences is None):
         raise ValueError("give either --fasta GENOME.fa or --sequences FILE.fa: where are the bases?")
@@ -132,6 +133,7 @@ def check(options: PredictOptions) -> None:
             raise ValueError(f"--out {options.out} is the file of --{name}: choose another")
     if options.strand == "both" and file_format(options.out) != "tsv":
         raise ValueError(f"--strand both gives two values for each place, and {options.out} holds one: write .tsv")
+    check_writable_folder(options.out.parent)
 
 
 _MOST = 2**31 - 1

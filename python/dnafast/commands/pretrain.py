@@ -17,6 +17,7 @@ from dnafast.commands.failure import USER_ERRORS, fail
 from dnafast.encoding import BaseCodes, encode
 from dnafast.genome import Genome
 from dnafast.pretrain import skip_gram
+from dnafast.records import check_writable_folder
 from dnafast.regions import Regions, default_contigs, locate, merge, read_bed
 from dnafast.sequences import read_table
 from dnafast.windowing import chosen_contigs
@@ -88,7 +89,7 @@ def check(options: PretrainOptions) -> None:
     """Refuse combinations that mean nothing.
 
     Raises:
-        ValueError: one sentence that names the option and what would be right.
+        ValueError, OSError: one sentence that names the option and what would be right.
     """
     sources = [name for name in ("fasta", "sequences", "table") if getattr(options, name)]
     if len(sources) != 1:
@@ -104,6 +105,7 @@ def check(options: PretrainOptions) -> None:
             raise ValueError(f"--out {options.out} is the file of --{field.name}: choose another")
     if options.out.is_dir():
         raise ValueError(f"--out {options.out} is a folder: name a file")
+    check_writable_folder(options.out.parent)
 
 
 def pretrain(options: PretrainOptions) -> str:

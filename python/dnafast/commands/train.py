@@ -12,7 +12,7 @@ from tyro.conf import Fixed
 
 from dnafast import threads
 from dnafast.bench import options as bench_options
-from dnafast.bench.finished import CHECKPOINT_STEM, RUN_FILES, TUNING_NAME, remove_checkpoints, save
+from dnafast.bench.finished import CHECKPOINT_STEM, RUN_FILES, TUNING_NAME, remove_checkpoints, save, sound_record
 from dnafast.commands.failure import USER_ERRORS, fail
 from dnafast.records import RECORD_NAME, check_writable_folder, finished_run
 
@@ -134,6 +134,7 @@ def train(options: TrainOptions) -> list[str]:
     from dnafast.bench.execution import execute
     from dnafast.bench.schedule import run_errors, told_of
     from dnafast.bench.tuning import tune, tuned_earlier
+    from dnafast.train.errors import is_out_of_memory
 
     threads.limit(options.threads)
     run = _run(options)
@@ -143,6 +144,10 @@ def train(options: TrainOptions) -> list[str]:
         _remove(folder)
     record = finished_run(folder, run.config(), checksum)
     if record is not None:
+        if sound_record(folder, run.id) is None:
+            raise ValueError(
+                f"{folder} holds a finished training, but a file of it is damaged: --overwrite trains anew"
+            )
         return [f"{folder}: trained earlier", *map(_figures, record.result["rows"])]
     for line in _description(run.dataset):
         print(line, flush=True)
@@ -157,6 +162,8 @@ def train(options: TrainOptions) -> list[str]:
     except (*USER_ERRORS, ArithmeticError):
         raise
     except run_errors(run) as error:
+        if is_out_of_memory(error):
+            raise MemoryError(told_of(run, error).removeprefix("MemoryError: ")) from error
         raise RuntimeError(told_of(run, error)) from error
     save(run, outcome, checksum, folder)
     first = outcome.rows[0]

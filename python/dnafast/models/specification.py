@@ -140,6 +140,8 @@ class Specification:
         missing = {"name", "options", "implementation", "source_checksum"} - values.keys()
         if missing:
             raise ValueError(f"the specification of a model lacks {', '.join(sorted(missing))}")
+        if not isinstance(values["name"], str) or not isinstance(values["options"], Mapping):
+            raise ValueError("the specification of a model must hold its name, a text, and its options by name")
         options = {option: _tuples(value) for option, value in values["options"].items()}
         if not _names_file(values["name"]):
             options.pop("embedding", None)

@@ -17,7 +17,7 @@ VANISHED = 1e-3
 EXPLODED = 10.0
 """A gradient norm that many times its mean over the run is an explosion."""
 LEARNT, CHANCE = 0.75, 0.6
-"""Accuracies of one half: from the first on a rule counts as learnt, below the second as not learnt."""
+"""Accuracies, where guessing gives one half: from the first on a rule is learnt, below the second it is not."""
 CELLS = {"none": "no recurrence", "rnn": "the vanilla RNN", "gru": "the GRU", "lstm": "the LSTM"}
 _MINUS = "\N{MINUS SIGN}"
 _ALL_RECURRENT = "cell=rnn|gru|lstm"
@@ -64,11 +64,9 @@ def _vanishing(results: ProbeResults) -> str:
     )
     if not untrained["rnn", "torch"]:
         return f"Do gradients vanish? It {_NOTHING}."
-    lead = {
-        True: "Gradients vanish in the vanilla RNN",
-        False: "Gradients do not vanish in the vanilla RNN",
-        None: "Whether gradients vanish in the vanilla RNN hangs on seed and training",
-    }[_vanishes([*untrained["rnn", "torch"], *trained["rnn", "torch"]])]
+    words = {True: "vanish", False: "do not vanish", None: "vanish with some seeds"}
+    before, after = (words[_vanishes(norms["rnn", "torch"])] for norms in (untrained, trained))
+    lead = f"In the vanilla RNN gradients {before} before training and {after} after it"
     others = [
         f"{CELLS[cell]} {_norm(untrained[cell, start])} and {_norm(trained[cell, start])}"
         for cell, start in (("gru", "keras"), ("lstm", "keras"))
@@ -107,11 +105,11 @@ def _explosion(results: ProbeResults) -> str:
     share = float(np.mean([ratio > EXPLODED for ratio in ratios["rnn"]]))
     often = "often " if share > 0.5 else "at times " if share else "do not "
     median = {cell: _times(np.median(one)) for cell, one in ratios.items() if one}
-    of_others = ", ".join(f"{median[cell]} in {CELLS[cell]}" for cell in ("gru", "lstm") if cell in median)
+    of_others = "".join(f", {median[cell]} in {CELLS[cell]}" for cell in ("gru", "lstm") if cell in median)
     diverged = sum(row["training_state"] == "diverged" for row in unclipped)
     return (
         f"Gradients {often}explode in the vanilla RNN without clipping: the largest of a run is, in the median, "
-        f"{median['rnn']} times its mean, and up to {_times(max(ratios['rnn']))} times ({of_others}); {diverged} of "
+        f"{median['rnn']} times its mean, and up to {_times(max(ratios['rnn']))} times{of_others}; {diverged} of "
         f"{len(unclipped)} unclipped runs diverged, and clipping changes the RNN's AUROC by "
         f"{_effect(results, 'clipping: yes - no', 'cell=rnn')}, at three times the learning rate by "
         f"{_effect(results, 'clipping: yes - no', 'cell=rnn, rate=3')}."

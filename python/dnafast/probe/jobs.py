@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
-from dnafast import threads
 from dnafast.records import Record, finished_run, plain
+from dnafast.workers import workers
 
 
 class Job(Protocol):
@@ -68,9 +68,7 @@ def carry_out(
         for job in missing:
             yield job, _done(job, folder)
         return
-    # Begun anew rather than forked: torch's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=threads.begin_process) as pool:
+    with workers(processes) as pool:
         running = {pool.submit(_done, job, folder): job for job in missing}
         try:
             for one in as_completed(running):

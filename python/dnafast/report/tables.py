@@ -99,8 +99,7 @@ def search_table(results: Results, dataset: Dataset) -> dict[str, Any] | None:
         cells = [Cell(numbers.quality(losses.get(rate)) if rate in losses else numbers.EMPTY) for rate in rates]
         note = "" if search["found"]["told_from_chance"] else "none told from chance"
         fold = f"fold {search['asked']['fold'] + 1}" if dataset.about.get("folds", 1) > 1 else ""
-        implementation = search["asked"]["implementation"]
-        notes = tuple(filter(None, (implementation if implementation != "torch" else "", fold, note)))
+        notes = tuple(filter(None, (fold, note)))
         rows.append(Row(search["asked"]["model"], notes, cells=(*cells, Cell(f"{taken:g}"))))
     rows.sort(key=lambda row: place_of(row.label))
     return {"rates": rates, "rows": rows}
