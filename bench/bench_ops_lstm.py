@@ -13,7 +13,7 @@ import pytest
 from recurrent_race import race, skip_unless_it_can
 
 
-@pytest.mark.parametrize("implementation", ["native", "torch", "torch bfloat16", "onnxruntime"])
+@pytest.mark.parametrize("implementation", ["native", "native bfloat16", "torch", "torch bfloat16", "onnxruntime"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("length", [81, 600])
 @pytest.mark.parametrize("threads", [1, 2])

@@ -76,8 +76,10 @@ class Contest:
             return self.native, self.codes
         if implementation == "onnxruntime":
             return self.onnxruntime(threads), self.one_hot
-        if implementation == "torch bfloat16":
+        if implementation.endswith("bfloat16"):
             self.layer = copy.deepcopy(self.layer).to(torch.bfloat16)
+            if implementation == "native bfloat16":
+                return self.native, self.codes
             return self.in_torch, self.one_hot.bfloat16()
         return self.in_torch, self.one_hot
 
@@ -107,7 +109,7 @@ def race(
             expected = contest.run(contest.in_torch, contest.one_hot, 256)
             forward, x = contest.entrant(implementation, threads)
             # Gradients in bfloat16 are sums of thousands of terms of two digits.
-            tolerance = 0.2 if implementation == "torch bfloat16" else 1e-4
+            tolerance = 0.2 if implementation.endswith("bfloat16") else 1e-4
             for part, answer in zip(contest.run(forward, x, batch), expected, strict=True):
                 scale = max(1.0, answer.abs().max().item())
                 torch.testing.assert_close(part.float(), answer, rtol=0, atol=tolerance * scale)

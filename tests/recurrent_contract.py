@@ -184,9 +184,13 @@ class RecurrentOperatorContract(OperatorContract):
             actual, expected = self.call(narrow), self.call(wide)
             assert actual.dtype == torch.bfloat16
             assert torch.equal(actual, expected.bfloat16())
+            with torch.no_grad():
+                without = self.call(narrow)
+            assert without.dtype == torch.bfloat16
+            torch.testing.assert_close(without.float(), expected, rtol=0, atol=0.02)
+            plain = {name: value.detach() if isinstance(value, Tensor) else value for name, value in narrow.items()}
             with torch.inference_mode():
-                plain = {name: value.detach() if isinstance(value, Tensor) else value for name, value in narrow.items()}
-                assert torch.equal(self.call(plain), actual)
+                assert torch.equal(self.call(plain), without)
             for gradient, other in zip(
                 torch.autograd.grad(actual.float().sum(), [narrow["weight_hh"]]),
                 torch.autograd.grad(expected.sum(), [wide["weight_hh"]]),
@@ -360,6 +364,22 @@ class RecurrentContract:
         assert output[3, 5:].isnan().all()
         assert not output[3, :5].isnan().any()
         assert not output[torch.arange(20) != 3].isnan().any()
+
+    @pytest.mark.parametrize("hidden", [7, 14, 64, 100])
+    @pytest.mark.parametrize("features", [0, 5])
+    def test_bfloat16(self, features: int, hidden: int) -> None:
+        torch.manual_seed(4)
+        layer = self.layer(features, hidden, bidirectional=True, num_layers=2).bfloat16()
+        x = torch.randn(70, 19, 5).bfloat16() if features else random_codes(70, 19)
+        states = [state.detach().bfloat16() for state in self.states(layer, 70, torch.float32)]
+        with torch.no_grad():
+            actual = self.run(x, layer, *states)
+            wide = [state.float() for state in states]
+            expected = self.expect(x.float() if features else x, layer.float(), *wide)
+        for one, other in zip(actual, expected, strict=True):
+            assert one.dtype == torch.bfloat16
+            torch.testing.assert_close(one.float(), other, rtol=0, atol=0.1)
+            assert (one.float() - other).abs().mean() < 0.01
 
     def test_strided_arguments(self) -> None:
         layer = self.layer(5, 12)

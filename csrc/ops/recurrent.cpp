@@ -123,8 +123,8 @@ struct Arguments {
   }
 };
 
-Tensor empty(const Tensor& like, const Sizes& sizes) {
-  Tensor tensor = torch::stable::new_empty(like, {sizes.data(), sizes.size()});
+Tensor empty(const Tensor& like, const Sizes& sizes, std::optional<ScalarType> dtype = std::nullopt) {
+  Tensor tensor = torch::stable::new_empty(like, {sizes.data(), sizes.size()}, dtype);
   prefer_huge_pages(tensor);
   return tensor;
 }
@@ -148,9 +148,12 @@ T* data_of(Tensor& tensor, bool there) {
   return there ? tensor.mutable_data_ptr<T>() : nullptr;
 }
 
+// narrow: weights were bfloat16, and so may be products with the state, and the output is, where there is a kernel.
 std::tuple<Tensor, Tensor, Tensor, Tensor> run_forward(Cell cell, bool relu, Arguments arguments,
-                                                       std::optional<Tensor> h0, std::optional<Tensor> c0, bool keep) {
-  const RecurrentShape shape = arguments.checked(cell, relu);
+                                                       std::optional<Tensor> h0, std::optional<Tensor> c0, bool keep,
+                                                       bool narrow) {
+  RecurrentShape shape = arguments.checked(cell, relu);
+  shape.narrow = narrow && recurrent_has_narrow(shape);
   const Tensor& like = arguments.weight_ih;
   const bool has_c = cell == Cell::lstm;
   check_state("h0", h0, shape, like);
@@ -158,7 +161,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> run_forward(Cell cell, bool relu, Arg
   if (c0.has_value() && !has_c) refuse("c0 is given: expected none, as only an lstm has a second state");
   if (h0.has_value()) h0 = torch::stable::contiguous(*h0);
   if (c0.has_value()) c0 = torch::stable::contiguous(*c0);
-  Tensor output = empty(like, {shape.sequences, shape.length, shape.directions * shape.hidden});
+  Tensor output = empty(like, {shape.sequences, shape.length, shape.directions * shape.hidden},
+                        shape.narrow ? ScalarType::BFloat16 : like.scalar_type());
   Tensor h_n = empty(like, state_sizes(shape));
   Tensor c_n = empty(like, state_sizes(shape, has_c));
   Tensor kept = empty(like, keep ? kept_sizes(shape) : Sizes{0});
@@ -168,7 +172,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> run_forward(Cell cell, bool relu, Arg
     arguments.set_input(whole);
     whole.h0 = data_of<T>(h0);
     whole.c0 = data_of<T>(c0);
-    whole.output = output.mutable_data_ptr<T>();
+    whole.output = static_cast<T*>(output.mutable_data_ptr());
     whole.h_n = h_n.mutable_data_ptr<T>();
     whole.c_n = data_of<T>(c_n, has_c);
     whole.kept = data_of<T>(kept, keep);
@@ -196,7 +200,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> forward_cpu(Tensor input, Tensor weig
                                                        std::optional<Tensor> h0, std::optional<Tensor> c0,
                                                        std::string cell, bool keep) {
   const Kind kind = kind_of(cell);
-  return run_forward(kind.cell, kind.relu, {input, weight_ih, weight_hh, bias_ih, bias_hh}, h0, c0, keep);
+  if (weight_ih.scalar_type() == ScalarType::BFloat16) {
+    if (keep) refuse("weight_ih has dtype bfloat16: expected float32 or float64 where states are kept");
+    const auto [output, h_n, c_n] =
+        recurrent_layer(kind.cell, kind.relu, input, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0);
+    return {output, h_n, c_n, empty(weight_ih, {0})};
+  }
+  return run_forward(kind.cell, kind.relu, {input, weight_ih, weight_hh, bias_ih, bias_hh}, h0, c0, keep, false);
 }
 
 // A gradient, contiguous; checked to be like what it is the gradient of.
@@ -278,10 +288,10 @@ std::tuple<Tensor, Tensor, Tensor> recurrent_layer(Cell cell, bool relu, Tensor 
     h0 = widened(h0);
     c0 = widened(c0);
   }
-  auto [output, h_n, c_n, kept] = run_forward(cell, relu, arguments, h0, c0, false);
+  auto [output, h_n, c_n, kept] = run_forward(cell, relu, arguments, h0, c0, false, narrow);
   if (!narrow) return {output, h_n, c_n};
-  return {torch::stable::to(output, ScalarType::BFloat16), torch::stable::to(h_n, ScalarType::BFloat16),
-          torch::stable::to(c_n, ScalarType::BFloat16)};
+  if (output.scalar_type() != ScalarType::BFloat16) output = torch::stable::to(output, ScalarType::BFloat16);
+  return {output, torch::stable::to(h_n, ScalarType::BFloat16), torch::stable::to(c_n, ScalarType::BFloat16)};
 }
 
 }  // namespace dnafast

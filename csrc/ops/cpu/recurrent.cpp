@@ -1,6 +1,7 @@
 #include "ops/cpu/recurrent.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <type_traits>
 #include <vector>
 
@@ -14,6 +15,7 @@ namespace dnafast {
 #if defined(__x86_64__)
 extern const RecurrentKernels<float> rnn_avx2_float, gru_avx2_float, lstm_avx2_float;
 extern const RecurrentKernels<float> rnn_avx512_float, gru_avx512_float, lstm_avx512_float;
+extern const RecurrentKernels<float> rnn_avx512bf16_float, gru_avx512bf16_float, lstm_avx512bf16_float;
 #endif
 extern const RecurrentKernels<float> rnn_baseline_float, gru_baseline_float, lstm_baseline_float;
 extern const RecurrentKernels<double> rnn_baseline_double, gru_baseline_double, lstm_baseline_double;
@@ -27,16 +29,18 @@ const RecurrentKernels<T>& of_cell(Cell cell, const RecurrentKernels<T>& rnn, co
 }
 
 template <class T>
-const RecurrentKernels<T>& kernels_here(Cell cell) {
+const RecurrentKernels<T>& kernels_here(Cell cell, bool narrow) {
   const InstructionSet set = instruction_set();
   if constexpr (std::is_same_v<T, double>) {
     return of_cell(cell, rnn_baseline_double, gru_baseline_double, lstm_baseline_double);
   } else {
 #if defined(__x86_64__)
+    if (narrow) return of_cell(cell, rnn_avx512bf16_float, gru_avx512bf16_float, lstm_avx512bf16_float);
     if (set == InstructionSet::avx512) return of_cell(cell, rnn_avx512_float, gru_avx512_float, lstm_avx512_float);
     if (set == InstructionSet::avx2) return of_cell(cell, rnn_avx2_float, gru_avx2_float, lstm_avx2_float);
 #endif
     static_cast<void>(set);
+    static_cast<void>(narrow);
     return of_cell(cell, rnn_baseline_float, gru_baseline_float, lstm_baseline_float);
   }
 }
@@ -68,11 +72,11 @@ class PackedWeights {
                 bool codes, bool backward)
       : sizes_(shape, kernels),
         input_size_(sizes_.gates * sizes_.hidden * shape.inputs),
-        hidden_size_(sizes_.gates * sizes_.hidden * sizes_.hidden),
+        hidden_size_(sizes_.gates * sizes_.hidden * sizes_.hidden / (shape.narrow ? 2 : 1)),
         bias_size_(sizes_.sums * sizes_.hidden),
         letters_size_(codes && kernels.letters ? sizes_.gates * sizes_.hidden * kernels.lanes : 0),
         input_backward_size_(backward ? sizes_.gates * sizes_.hidden * sizes_.inputs : 0),
-        hidden_backward_size_(backward ? hidden_size_ : 0),
+        hidden_backward_size_(backward ? sizes_.gates * sizes_.hidden * sizes_.hidden : 0),
         size_(letters_size_ + input_size_ + hidden_size_ + bias_size_ + input_backward_size_ + hidden_backward_size_),
         values_(shape.directions * size_) {
     std::fill_n(values_.get(), shape.directions * size_, T{0});
@@ -84,7 +88,11 @@ class PackedWeights {
       const T* hidden = from.hidden + direction * rows * shape.hidden;
       pack_forward(shape, kernels.units, input, shape.inputs, shape.inputs, to);
       to += input_size_;
-      pack_forward(shape, kernels.units, hidden, shape.hidden, sizes_.hidden, to);
+      if (shape.narrow) {
+        pack_pairs(shape, kernels.units, hidden, to);
+      } else {
+        pack_forward(shape, kernels.units, hidden, shape.hidden, sizes_.hidden, to);
+      }
       to += hidden_size_;
       pack_bias(shape, kernels.units, from, direction, to);
       if (letters_size_ != 0) pack_letters(shape, kernels, input, to, letters);
@@ -118,6 +126,22 @@ class PackedWeights {
       for (std::int64_t unit = 0; unit < shape.hidden; ++unit) {
         T* block = to + unit / units * padded_terms * sizes_.gates * units + gate * units + unit % units;
         for (std::int64_t term = 0; term < terms; ++term) block[term * sizes_.gates * units] = *weight++;
+      }
+    }
+  }
+
+  // [gate][unit][term] of bfloat16 values -> [block][pair of terms][gate][unit of the block], two in one
+  void pack_pairs(const RecurrentShape& shape, std::int64_t units, const T* weight, T* to) const {
+    const std::int64_t rows = sizes_.gates * units;
+    for (std::int64_t gate = 0; gate < sizes_.gates; ++gate) {
+      for (std::int64_t unit = 0; unit < shape.hidden; ++unit) {
+        T* block = to + unit / units * sizes_.hidden / 2 * rows + gate * units + unit % units;
+        for (std::int64_t pair = 0; pair < shape.hidden / 2; ++pair, weight += 2) {
+          std::uint32_t halves[2];
+          std::memcpy(halves, weight, sizeof(halves));
+          const std::uint32_t both = halves[0] >> 16 | (halves[1] & 0xffff0000u);
+          std::memcpy(block + pair * rows, &both, sizeof(both));
+        }
       }
     }
   }
@@ -212,7 +236,7 @@ RecurrentTile<T> tile_of(const RecurrentShape& shape, const RecurrentTile<T>& wh
   tile.dense = moved(whole.dense, input);
   tile.h0 = moved(whole.h0, state);
   tile.c0 = moved(whole.c0, state);
-  tile.output = moved(whole.output, output);
+  tile.output = moved(whole.output, shape.narrow ? output / 2 : output);
   tile.h_n = moved(whole.h_n, state);
   tile.c_n = moved(whole.c_n, state);
   tile.kept = moved(whole.kept, direction * kept + first);
@@ -266,10 +290,19 @@ void gather(const RecurrentShape& shape, const Sizes& sizes, std::int64_t lanes,
 
 }  // namespace
 
+bool recurrent_has_narrow(const RecurrentShape& shape) {
+#if defined(__x86_64__)
+  static const bool here = instruction_set() == InstructionSet::avx512 && __builtin_cpu_supports("avx512bf16");
+  return here && shape.hidden % 2 == 0;
+#else
+  return false;
+#endif
+}
+
 template <class T>
 void recurrent_forward(const RecurrentShape& shape, const RecurrentParameters<T>& parameters,
                        const RecurrentTile<T>& whole) {
-  const RecurrentKernels<T>& kernels = kernels_here<T>(shape.cell);
+  const RecurrentKernels<T>& kernels = kernels_here<T>(shape.cell, shape.narrow);
   const PackedWeights<T> weights(shape, kernels, parameters, whole.codes != nullptr, false);
   const Tiles tiles(shape, kernels, shape.directions);
   BadCode bad;
@@ -293,7 +326,7 @@ void recurrent_forward(const RecurrentShape& shape, const RecurrentParameters<T>
 template <class T>
 void recurrent_backward(const RecurrentShape& shape, const RecurrentParameters<T>& parameters,
                         const RecurrentTile<T>& whole, const RecurrentGradients<T>& gradients) {
-  const RecurrentKernels<T>& kernels = kernels_here<T>(shape.cell);
+  const RecurrentKernels<T>& kernels = kernels_here<T>(shape.cell, shape.narrow);
   const PackedWeights<T> weights(shape, kernels, parameters, false, true);
   const Tiles tiles(shape, kernels, 1);
   const Sizes sizes(shape, kernels);

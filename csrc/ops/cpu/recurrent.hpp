@@ -23,6 +23,7 @@ struct RecurrentShape {
   std::int64_t inputs;  // features of a position, 4 for base codes
   std::int64_t hidden;
   std::int64_t directions;
+  bool narrow;  // products with the state, and the output, in bfloat16; float32 otherwise
 
   std::int64_t gates() const { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
   std::int64_t states() const { return cell == Cell::lstm ? 2 : 1; }  // h, and c of an lstm
@@ -36,7 +37,7 @@ inline constexpr std::int64_t recurrent_stretch = 8;
 template <class T>
 struct RecurrentWeights {
   const T* input;            // [block][input][gate][unit]
-  const T* hidden;           // [block][hidden][gate][unit]
+  const T* hidden;           // [block][hidden][gate][unit]; narrow: [block][pair of hidden][gate][unit], two in one
   const T* bias;             // [block][sum][unit]: r and z together, then input and hidden half of n, for a gru
   const T* letters;          // [block][gate][unit][base or unknown]: bias and input together; null where not looked up
   const T* input_backward;   // [block][gate][hidden][row]
@@ -60,7 +61,7 @@ struct RecurrentTile {
   const T* dense;             // [sequence][position][input], or null
   const T* h0;                // [sequence][hidden]
   const T* c0;
-  T* output;  // [sequence][position][direction][hidden], at this direction
+  T* output;  // [sequence][position][direction][hidden], at this direction; narrow: pairs of bfloat16
   T* h_n;     // [sequence][hidden]
   T* c_n;
   T* kept;  // [stretch][state][hidden][all sequences]
@@ -110,6 +111,9 @@ struct RecurrentGradients {
   T* input_bias;
   T* hidden_bias;
 };
+
+// Whether this processor multiplies in bfloat16, and units come in pairs.
+bool recurrent_has_narrow(const RecurrentShape& shape);
 
 // One layer; `whole` holds the pointers of the first sequence and direction. Throws std::invalid_argument where a code
 // is above 4.

@@ -214,7 +214,7 @@ void rerun(const RecurrentShape& shape, const RecurrentWeights<T>& weights, cons
                            space.input_rows + step * vectors * lanes * space.inputs, space.inputs);
     store_rows<T, vectors>(h, space.hidden, vectors * lanes, space.hidden_rows + step * vectors * lanes * space.hidden,
                            space.hidden);
-    advance<T, C, vectors, true>(shape, weights, {space.input, nullptr},
+    advance<T, C, vectors, true>(shape, weights, {space.input, nullptr, nullptr},
                                  {h, c, space.h + (step + 1) * space.plane, space.c + (step + 1) * space.plane,
                                   space.saved + step * C::saved * space.plane, space.plane});
   }

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "ops/cpu/recurrent.hpp"
+#include "ops/cpu/recurrent_bfloat16.hpp"
 #include "ops/cpu/recurrent_cells.hpp"
 #include "ops/cpu/several.hpp"
 #include "ops/cpu/transpose.hpp"
@@ -52,11 +53,12 @@ template <class T>
 constexpr bool has_lookup = false;
 #endif
 
-// The input of a position: rows, or where they are looked up, the base codes.
+// The input of a position: rows, or where they are looked up, the base codes. With it the state before in bfloat16.
 template <class T>
 struct PositionInput {
   const Vector<T>* rows;
   const Mask<T>* letters;
+  const Vector<T>* pairs;
 };
 
 // sum[row] += weights[term][row] * terms[term]
@@ -147,7 +149,11 @@ void advance(const RecurrentShape& shape, const RecurrentWeights<T>& weights, co
         for (int v = 0; v < vectors; ++v) sum[rows - units + unit].at[v] = broadcast(bias[rows + unit]);
       }
     }
+#if defined(DNAFAST_NARROW)
+    multiply_pairs<rows, vectors>(sum, hidden_weight, padded / 2, input.pairs);
+#else
     multiply<T, rows, vectors>(sum, hidden_weight, padded, from.h);
+#endif
 #pragma GCC unroll 8
     for (int unit = 0; unit < units; ++unit) {
       Several<T, vectors> of_unit[C::sums];
@@ -160,7 +166,7 @@ void advance(const RecurrentShape& shape, const RecurrentWeights<T>& weights, co
       advance_unit<T, C, vectors, save>(shape, of_unit, at);
     }
     input_weight += shape.inputs * rows;
-    hidden_weight += padded * rows;
+    hidden_weight += padded / terms_together * rows;
     bias += C::sums * units;
     if (letters != nullptr) letters += rows;
   }
@@ -245,7 +251,7 @@ void keep(const RecurrentShape& shape, const RecurrentTile<T>& tile, const Vecto
 
 template <class T, class C>
 std::int64_t forward_scratch(const RecurrentShape& shape, std::int64_t vectors) {
-  const std::int64_t states = 3;  // h twice, c
+  const std::int64_t states = 4;  // h twice, c, and pairs of h
   return (shape.inputs + states * RecurrentSizes<T, C>::padded(shape.hidden)) * vectors * VectorOf<T>::lanes;
 }
 
@@ -261,6 +267,8 @@ void forward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, co
   load_state<T, vectors>(shape, tile, tile.h0, padded, h);
   fill_zero<T>(h_next, padded * vectors);
   if constexpr (C::states == 2) load_state<T, vectors>(shape, tile, tile.c0, padded, c);
+  Vector<T>* pairs = c + padded * vectors;
+  pack_pairs<vectors>(h, padded, pairs);
   Mask<T> letters[vectors];
   for (std::int64_t step = 0; step < shape.length; ++step) {
     const std::int64_t position = tile.reverse ? shape.length - 1 - step : step;
@@ -276,14 +284,17 @@ void forward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, co
     } else {
       load_input<T, vectors>(shape, tile, position, input);
     }
-    T* output = tile.output + position * width;
-    fetch_rows<T, true>(output, shape.length * width, shape.hidden, tile.sequences);
-    advance<T, C, vectors, false>(shape, weights, {input, looked_up ? letters : nullptr},
+    T* output = tile.output + position * width / terms_together;
+    const std::int64_t sequence = shape.length * width / terms_together;
+    fetch_rows<T, true>(output, sequence, shape.hidden / terms_together, tile.sequences);
+    advance<T, C, vectors, false>(shape, weights, {input, looked_up ? letters : nullptr, pairs},
                                   {h, c, h_next, c, nullptr, 0});
     Vector<T>* before = h;
     h = h_next;
     h_next = before;
-    store_rows<T, vectors>(h, shape.hidden, tile.sequences, output, shape.length * width);
+    pack_pairs<vectors>(h, padded, pairs);
+    store_rows<T, vectors>(terms_together == 2 ? pairs : h, shape.hidden / terms_together, tile.sequences, output,
+                           sequence);
   }
   store_rows<T, vectors>(h, shape.hidden, tile.sequences, tile.h_n, shape.hidden);
   if constexpr (C::states == 2) store_rows<T, vectors>(c, shape.hidden, tile.sequences, tile.c_n, shape.hidden);

@@ -23,15 +23,16 @@ def gru(
     Gates: r, z = sigmoid of W_ih x + b_ih + W_hh h + b_hh; n = tanh(W_in x + b_in + r (W_hn h + b_hn));
     h' = (1 - z) n + z h.
 
-    Differentiable once in all floating arguments, in reverse mode. Under autocast it runs in float32.
+    Differentiable once in all floating arguments, in reverse mode. Under autocast it runs in float32. From bfloat16
+    weights it computes in float32 as well; without gradients, where the processor can (AVX512_BF16), it multiplies the
+    state in bfloat16, while its sums stay in float32.
 
     Args:
         input: base codes uint8 (N, L), A C G T = 0 1 2 3, unknown = 4, which adds nothing but the biases (C = 4), or
             dense (N, L, C) of the weights' dtype. On CUDA codes above 4 count as unknown instead of being refused.
         weights: for each layer, and in it for each direction, weight_ih (3H, C), weight_hh (3H, H) and, unless there
             are none anywhere, bias_ih (3H,) and bias_hh (3H,): ``torch.nn.GRU``'s ``_flat_weights``, names and
-            order of gates r, z, n. From the second layer on C is D * H. float32, float64 or bfloat16, which is
-            computed with in float32.
+            order of gates r, z, n. From the second layer on C is D * H. float32, float64 or bfloat16.
         h0: initial state (layers * D, N, H), D directions; None for zeros.
         layers: how many, each on the output of the one before.
         bidirectional: a second direction reads each sequence from its end; D is 2.

@@ -317,9 +317,9 @@ def differentiable(
                 f"dnafast::{name} can be differentiated once, in reverse mode, not in forward mode: take gradients "
                 "with backward() or torch.autograd.grad"
             )
-    narrow = weight_ih.dtype == torch.bfloat16
-    wide = [None if t is None else t.float() if t.dtype == torch.bfloat16 else t for t in tensors]
-    keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in wide)
+    keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
+    narrow = keep and weight_ih.dtype == torch.bfloat16
+    wide = [t.float() if narrow and t is not None and t.dtype == torch.bfloat16 else t for t in tensors]
     output, h_n, c_n, _ = torch.ops.dnafast.recurrent_forward(*wide, cell, keep)
     return (output.bfloat16(), h_n.bfloat16(), c_n.bfloat16()) if narrow else (output, h_n, c_n)
 

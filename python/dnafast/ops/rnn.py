@@ -23,15 +23,16 @@ def rnn(
 
     h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or ReLU of it.
 
-    Differentiable once in all floating arguments, in reverse mode. Under autocast it runs in float32.
+    Differentiable once in all floating arguments, in reverse mode. Under autocast it runs in float32. From bfloat16
+    weights it computes in float32 as well; without gradients, where the processor can (AVX512_BF16), it multiplies the
+    state in bfloat16, while its sums stay in float32.
 
     Args:
         input: base codes uint8 (N, L), A C G T = 0 1 2 3, unknown = 4, which adds nothing but the biases (C = 4), or
             dense (N, L, C) of the weights' dtype. On CUDA codes above 4 count as unknown instead of being refused.
         weights: for each layer, and in it for each direction, weight_ih (H, C), weight_hh (H, H) and, unless there
             are none anywhere, bias_ih (H,) and bias_hh (H,): ``torch.nn.RNN``'s ``_flat_weights``, names and
-            order. From the second layer on C is D * H. float32, float64 or bfloat16, which is computed
-            with in float32.
+            order. From the second layer on C is D * H. float32, float64 or bfloat16.
         h0: initial state (layers * D, N, H), D directions; None for zeros.
         layers: how many, each on the output of the one before.
         bidirectional: a second direction reads each sequence from its end; D is 2.
