@@ -62,6 +62,11 @@ struct Sizes {
         inputs(rounded_up(shape.inputs, kernels.padding)),
         gates(shape.gates()),
         sums(shape.cell == Cell::gru ? 4 : shape.gates()) {}
+
+  // Of the gradients of the input's weights.
+  std::int64_t input_sums(const RecurrentShape& shape, std::int64_t lanes) const {
+    return gates * hidden * (shape.inputs <= recurrent_few_inputs ? recurrent_few_inputs * lanes : inputs);
+  }
 };
 
 // Weights of all directions, laid out for the kernels.
@@ -255,7 +260,8 @@ template <class T>
 void gather(const RecurrentShape& shape, const Sizes& sizes, std::int64_t lanes, std::int64_t slices, std::int64_t size,
             const T* sums, const RecurrentGradients<T>& gradients) {
   const std::int64_t hidden_size = sizes.gates * sizes.hidden * sizes.hidden;
-  const std::int64_t input_size = sizes.gates * sizes.hidden * sizes.inputs;
+  const std::int64_t input_size = sizes.input_sums(shape, lanes);
+  const bool few = shape.inputs <= recurrent_few_inputs;
   for (std::int64_t direction = 0; direction < shape.directions; ++direction) {
     const T* here = sums + direction * size;
     const auto total = [&](std::int64_t at) {
@@ -263,12 +269,13 @@ void gather(const RecurrentShape& shape, const Sizes& sizes, std::int64_t lanes,
       for (std::int64_t slice = 0; slice < slices; ++slice) sum += here[slice * shape.directions * size + at];
       return sum;
     };
-    const auto bias = [&](std::int64_t row, std::int64_t unit) {
+    const auto over_lanes = [&](std::int64_t at) {
       T sum{0};
-      for (std::int64_t lane = 0; lane < lanes; ++lane) {
-        sum += total(hidden_size + input_size + (row * sizes.hidden + unit) * lanes + lane);
-      }
+      for (std::int64_t lane = 0; lane < lanes; ++lane) sum += total(at + lane);
       return sum;
+    };
+    const auto bias = [&](std::int64_t row, std::int64_t unit) {
+      return over_lanes(hidden_size + input_size + (row * sizes.hidden + unit) * lanes);
     };
     for (std::int64_t gate = 0; gate < sizes.gates; ++gate) {
       for (std::int64_t unit = 0; unit < shape.hidden; ++unit) {
@@ -278,7 +285,9 @@ void gather(const RecurrentShape& shape, const Sizes& sizes, std::int64_t lanes,
           gradients.hidden[to * shape.hidden + i] = total(row * sizes.hidden + i);
         }
         for (std::int64_t i = 0; i < shape.inputs; ++i) {
-          gradients.input[to * shape.inputs + i] = total(hidden_size + row * sizes.inputs + i);
+          gradients.input[to * shape.inputs + i] =
+              few ? over_lanes(hidden_size + (row * recurrent_few_inputs + i) * lanes)
+                  : total(hidden_size + row * sizes.inputs + i);
         }
         gradients.hidden_bias[to] = bias(gate, unit);
         const bool halved = gate == sizes.sums - 2 && sizes.sums != sizes.gates;
@@ -331,7 +340,7 @@ void recurrent_backward(const RecurrentShape& shape, const RecurrentParameters<T
   const Tiles tiles(shape, kernels, 1);
   const Sizes sizes(shape, kernels);
   const std::int64_t hidden_size = sizes.gates * sizes.hidden * sizes.hidden;
-  const std::int64_t input_size = sizes.gates * sizes.hidden * sizes.inputs;
+  const std::int64_t input_size = sizes.input_sums(shape, kernels.lanes);
   const std::int64_t size = hidden_size + input_size + sizes.sums * sizes.hidden * kernels.lanes;
   const Buffer<T> sums(tiles.slices * shape.directions * size);
   parallel_slices(tiles.count, tiles.slices, [&](std::int64_t slice, std::int64_t begin, std::int64_t end) {

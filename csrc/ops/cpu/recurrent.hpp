@@ -44,10 +44,13 @@ struct RecurrentWeights {
   const T* hidden_backward;  // [block][gate][hidden][row]
 };
 
+// Up to so many inputs, base codes among them, their gradients are summed per lane: there are too few to fill a vector.
+inline constexpr std::int64_t recurrent_few_inputs = 4;
+
 // Sums over sequences and positions, added to by every tile; a bias per lane.
 template <class T>
 struct RecurrentSums {
-  T* input;   // [gate][hidden][input]
+  T* input;   // [gate][hidden][input], or of few [gate][hidden][four inputs][lane]
   T* hidden;  // [gate][hidden][hidden]
   T* bias;    // [row][hidden][lane]; rows as the gates of torch, for a gru r, z, hidden n, input n
 };

@@ -76,14 +76,44 @@ void add_outer_product(const OuterProduct<T>& of, std::int64_t rows, T* sums) {
   }
 }
 
+// [row][input][lane] += gradients [row][vector] times few inputs [input][vector], over some positions.
+template <class T, int vectors>
+void add_few_inputs(const Vector<T>* gradients, std::int64_t gradient_step, const Vector<T>* inputs,
+                    std::int64_t positions, std::int64_t rows, Vector<T>* sums) {
+  constexpr int together = many_registers ? 4 : 2;
+  constexpr int few = recurrent_few_inputs;
+  for (std::int64_t row = 0; row < rows; row += together) {
+    Vector<T> sum[together][few];
+    for (int i = 0; i < together; ++i) {
+      for (int input = 0; input < few; ++input) sum[i][input] = Vector<T>{};
+    }
+    for (std::int64_t position = 0; position < positions; ++position) {
+      const Vector<T>* gradient = gradients + position * gradient_step + row * vectors;
+      const Vector<T>* values = inputs + position * few * vectors;
+      for (int v = 0; v < vectors; ++v) {
+#pragma GCC unroll 4
+        for (int i = 0; i < together; ++i) {
+          const Vector<T> left = gradient[i * vectors + v];
+#pragma GCC unroll 4
+          for (int input = 0; input < few; ++input) sum[i][input] += left * values[input * vectors + v];
+        }
+      }
+    }
+    for (int i = 0; i < together; ++i) {
+      for (int input = 0; input < few; ++input) sums[(row + i) * few + input] += sum[i][input];
+    }
+  }
+}
+
 // The scratch memory of a tile.
 template <class T, class C, int vectors>
 struct BackwardSpace {
   std::int64_t hidden;  // padded
   std::int64_t inputs;  // padded
   std::int64_t plane;   // of saved rows, in vectors
-  Vector<T>* input;
-  Vector<T>* h;  // [position of the stretch, and one more][unit][vector]
+  bool few;             // inputs
+  Vector<T>* input;     // [input][vector] of a position; of few, [position of the stretch][four inputs][vector]
+  Vector<T>* h;         // [position of the stretch, and one more][unit][vector]
   Vector<T>* c;
   Vector<T>* saved;  // [position][row][unit][vector]
   T* input_rows;     // [position][sequence][input]
@@ -102,14 +132,14 @@ struct BackwardSpace {
       : hidden(RecurrentSizes<T, C>::padded(shape.hidden)),
         inputs(RecurrentSizes<T, C>::padded(shape.inputs)),
         plane(hidden * vectors),
+        few(shape.inputs <= recurrent_few_inputs),
         begin_(reinterpret_cast<Vector<T>*>(scratch)) {
     constexpr std::int64_t stretch = recurrent_stretch;
-    constexpr std::int64_t lanes = VectorOf<T>::lanes;
-    input = take(shape.inputs * vectors);
+    input = take((few ? stretch * recurrent_few_inputs : shape.inputs) * vectors);
     h = take((stretch + 1) * plane);
     c = take(C::states == 2 ? (stretch + 1) * plane : 0);
     saved = take(stretch * C::saved * plane);
-    input_rows = reinterpret_cast<T*>(take(stretch * vectors * lanes * inputs / lanes));
+    input_rows = reinterpret_cast<T*>(take(few ? 0 : stretch * vectors * inputs));
     hidden_rows = reinterpret_cast<T*>(take(stretch * plane));
     dh = take(plane);
     dh_before = take(plane);
@@ -209,12 +239,15 @@ void rerun(const RecurrentShape& shape, const RecurrentWeights<T>& weights, cons
     const std::int64_t position = tile.reverse ? shape.length - 1 - (first + step) : first + step;
     const Vector<T>* h = space.h + step * space.plane;
     const Vector<T>* c = space.c + step * space.plane;
-    load_input<T, vectors>(shape, tile, position, space.input);
-    store_rows<T, vectors>(space.input, shape.inputs, vectors * lanes,
-                           space.input_rows + step * vectors * lanes * space.inputs, space.inputs);
+    Vector<T>* input = space.few ? space.input + step * recurrent_few_inputs * vectors : space.input;
+    load_input<T, vectors>(shape, tile, position, input);
+    if (!space.few) {
+      store_rows<T, vectors>(input, shape.inputs, vectors * lanes,
+                             space.input_rows + step * vectors * lanes * space.inputs, space.inputs);
+    }
     store_rows<T, vectors>(h, space.hidden, vectors * lanes, space.hidden_rows + step * vectors * lanes * space.hidden,
                            space.hidden);
-    advance<T, C, vectors, true>(shape, weights, {space.input, nullptr, nullptr},
+    advance<T, C, vectors, true>(shape, weights, {input, nullptr, nullptr},
                                  {h, c, space.h + (step + 1) * space.plane, space.c + (step + 1) * space.plane,
                                   space.saved + step * C::saved * space.plane, space.plane});
   }
@@ -278,6 +311,16 @@ void backward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, c
     add_outer_product<T>(
         {gradients, step, space.hidden_rows, sequences * space.hidden, count, tile.sequences, sequences, space.hidden},
         C::gates * space.hidden, sums.hidden);
+    if (space.few) {
+      auto* few = reinterpret_cast<Vector<T>*>(sums.input);
+      const std::int64_t apart = C::saved * space.plane;
+      add_few_inputs<T, vectors>(space.saved, apart, space.input, count, shared_gates * space.hidden, few);
+      if (own != 0) {
+        add_few_inputs<T, vectors>(space.saved + C::gates * space.plane, apart, space.input, count, own,
+                                   few + shared_gates * space.hidden * recurrent_few_inputs);
+      }
+      continue;
+    }
     OuterProduct<T> input{gradients, step,           space.input_rows, sequences * space.inputs,
                           count,     tile.sequences, sequences,        space.inputs};
     add_outer_product<T>(input, shared_gates * space.hidden, sums.input);
