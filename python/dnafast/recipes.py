@@ -36,7 +36,7 @@ def own_data() -> Recipe:
 
 
 def demonstration() -> Recipe:
-    """Simulated data in about five minutes on two cores."""
+    """Simulated data in five to ten minutes on two cores."""
     # Every network gets the same steps: enough for gated recurrent ones to learn what a single site says.
     train = TrainConfig(
         batch_size=48,
@@ -48,7 +48,7 @@ def demonstration() -> Recipe:
         schedule="constant",
     )
     return Recipe(
-        "demonstration", train, synthetic.POSITIVES, synthetic.PROMOTERS // 2, timed_steps=1, tuned_share=1 / 6
+        "demonstration", train, synthetic.POSITIVES, synthetic.PROMOTERS // 2, timed_steps=1, tuned_share=1 / 10
     )
 
 

@@ -117,12 +117,17 @@ class Contestant:
         return 2, 0, self.name, self.implementation
 
 
+# Of these little is native: beside torch they would take its time again to show about the same figures.
+_MOSTLY_TORCH = ("multiscale_cnn", "deepsea", "basset", "danq")
+_EVERYONE = (*floors.FLOORS, *(f"{name}:torch" if name in _MOSTLY_TORCH else name for name in models.names()))
+
+
 def contestants(selection: Sequence[str] = (), scores: Sequence[str] = ()) -> list[Contestant]:
     """Who is meant by `--models` and `--scores`: floors, networks in the order of the zoo, users' networks, scores.
 
     Args:
         selection: floors by name, networks as `dnafast.models.parse` reads them (every implementation, where none is
-            named); empty for all floors and all networks with their defaults.
+            named); empty for all floors and all networks with their defaults, natively only where that costs less.
         scores: other tools, NAME=FILE each.
 
     Raises:
@@ -130,7 +135,7 @@ def contestants(selection: Sequence[str] = (), scores: Sequence[str] = ()) -> li
         FileNotFoundError: a file of scores that is not there.
     """
     chosen: list[Contestant] = []
-    for wish in selection or (*floors.FLOORS, *models.names()):
+    for wish in selection or _EVERYONE:
         found = [Contestant(wish, FLOOR_IMPLEMENTATION)] if wish in floors.FLOORS else _networks(wish)
         if any(one in chosen for one in found):
             raise ValueError(f"--models names {wish!r} twice")
