@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from dnafast.models.config import ModelConfig, Pooling
 from dnafast.nn import Conv1d
+from dnafast.ops._one_hot import one_hot
 
 _BASES = 4  # channels of one-hot input
 
@@ -55,8 +56,7 @@ def one_hot_input(x: Tensor, minimum_length: int, dtype: torch.dtype) -> Tensor:
         ValueError: the input is neither.
     """
     if x.dim() == 2 and x.dtype == torch.uint8:
-        bases = torch.arange(4, dtype=torch.uint8, device=x.device)
-        x = x.unsqueeze(1) == bases.unsqueeze(1)  # an unknown base equals none of the four: zeros
+        x = one_hot(x, dtype)
     elif x.dim() != 3 or x.size(1) != 4:
         raise ValueError(f"input of shape {x.shape} must be one-hot (N, 4, L) or base codes uint8 (N, L)")
     return pad_positions(x.to(dtype), minimum_length, 0.0)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dnafast.ops._one_hot import one_hot as one_hot_of_any
+
 
 def one_hot(codes: Tensor, dtype: torch.dtype) -> Tensor:
     """Base codes uint8 (N, L) -> one-hot (N, 4, L); an unknown base is four zeros.
@@ -19,8 +21,7 @@ def one_hot(codes: Tensor, dtype: torch.dtype) -> Tensor:
         largest = int(codes.max())
         if largest > 4:
             raise ValueError(f"codes hold {largest}: expected base codes 0 to 3 (A C G T) or 4 (unknown)")
-    bases = torch.arange(4, dtype=torch.uint8, device=codes.device)
-    return (codes.unsqueeze(1) == bases.unsqueeze(1)).to(dtype)
+    return one_hot_of_any(codes, dtype)
 
 
 def codes_of_one_hot(x: Tensor) -> Tensor | None:

@@ -13,6 +13,7 @@ from torch.autograd.forward_ad import unpack_dual
 from torch.nn import functional as F
 
 from dnafast.ops import _library  # noqa: F401  (loads torch.ops.dnafast)
+from dnafast.ops._one_hot import one_hot
 
 # ---- the public function ----
 
@@ -67,12 +68,6 @@ def conv1d(
 # ---- the same in plain torch: the reference, and what runs on CUDA ----
 
 
-def _one_hot(codes: Tensor, dtype: torch.dtype) -> Tensor:
-    """(N, L) -> (N, 4, L); zeros for whatever is no base."""
-    letters = torch.arange(4, dtype=torch.uint8, device=codes.device).view(1, 4, 1)
-    return (codes.unsqueeze(1) == letters).to(dtype)
-
-
 def reference_forward(
     codes: Tensor,
     weight: Tensor,
@@ -93,7 +88,7 @@ def reference_forward(
     none = weight.new_empty(0, dtype=torch.int32)
     if codes.shape[0] == 0:
         return weight.new_empty(sizes), weight.new_empty(sizes, dtype=torch.int32) if track and pool else none
-    output = F.conv1d(_one_hot(codes, weight.dtype), weight, bias, stride, padding, dilation)
+    output = F.conv1d(one_hot(codes, weight.dtype), weight, bias, stride, padding, dilation)
     if relu:
         output = output.relu()
     if pool == 0:
@@ -131,7 +126,7 @@ def reference_backward(
         gradient = full.scatter_(2, positions.reshape(n, c, -1).long(), gradient.reshape(n, c, -1))
     _, weight_gradient, bias_gradient = torch.ops.aten.convolution_backward(
         gradient.contiguous(),
-        _one_hot(codes, weight.dtype),
+        one_hot(codes, weight.dtype),
         weight,
         [weight.shape[0]],
         [stride],

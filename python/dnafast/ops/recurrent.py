@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
 from dnafast.ops import _library  # noqa: F401  (loads torch.ops.dnafast)
+from dnafast.ops._one_hot import one_hot
 
 #: Gates of each cell that the operators know.
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
@@ -109,12 +110,6 @@ def _check_arguments(
 # ---- the same in plain torch: the reference, and what runs on CUDA ----
 
 
-def one_hot(codes: Tensor, dtype: torch.dtype) -> Tensor:
-    """(N, L) -> (N, L, 4); zeros for whatever is no base."""
-    letters = torch.arange(4, dtype=torch.uint8, device=codes.device)
-    return (codes.unsqueeze(2) == letters).to(dtype)
-
-
 def reference(
     input: Tensor,
     weight_ih: Tensor,
@@ -135,7 +130,7 @@ def reference(
     if n == 0:
         empty = weight_hh.new_empty(d, n, h)
         return weight_hh.new_empty(n, input.shape[1], d * h), empty, empty.clone() if cell == "lstm" else none
-    x = one_hot(input, weight_ih.dtype) if input.dtype == torch.uint8 else input
+    x = one_hot(input, weight_ih.dtype).transpose(1, 2) if input.dtype == torch.uint8 else input
     zeros = x.new_zeros(d, n, h)
     h0 = zeros if h0 is None else h0.contiguous()
     parts = [weight_ih, weight_hh] if bias_ih is None or bias_hh is None else [weight_ih, weight_hh, bias_ih, bias_hh]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
 
 from dnafast.probe.factorial import AS_USUAL
 from dnafast.probe.networks import Row
+from dnafast.statistics import nadeau_bengio
 
-CONFIDENCE = 0.95
 FACTORS = ("cell", "pooling", "convolution", "clipping", "direction", "start", "layer_norm", "rate")
 
 Verdict = Literal["higher", "lower", "undetermined"]
@@ -113,7 +113,7 @@ def effect(rows: Sequence[Row], contrast: Contrast, column: str = "auroc") -> Ef
     others = [name for name in FACTORS if name != contrast.factor]
     fixed = {name: (value,) for name, value in AS_USUAL.items() if name != contrast.factor} | dict(contrast.where)
     found: dict[tuple[Any, ...], dict[int, float]] = defaultdict(dict)
-    sizes: dict[int, float] = {}
+    sizes: dict[int, tuple[int, int]] = {}
     for row in rows:
         side = row[contrast.factor]
         if side not in (contrast.level, contrast.base) or row.get(column) is None:
@@ -122,7 +122,7 @@ def effect(rows: Sequence[Row], contrast: Contrast, column: str = "auroc") -> Ef
             continue
         key = (row["fold"], row["seed"], *(row[name] for name in others))
         found[key][1 if side == contrast.level else -1] = float(row[column])
-        sizes[row["fold"]] = row["n_test"] / row["n_train"]
+        sizes[row["fold"]] = row["n_test"], row["n_train"]
     by_fold: dict[int, dict[tuple[Any, ...], float]] = defaultdict(dict)
     for (fold, *pair), sides in found.items():
         if len(sides) == 2:
@@ -132,18 +132,10 @@ def effect(rows: Sequence[Row], contrast: Contrast, column: str = "auroc") -> Ef
     if not shared:
         return None
     means = np.array([np.mean([pairs[key] for key in shared]) for pairs in by_fold.values()])
-    low, high = _interval(means, float(np.mean([sizes[fold] for fold in by_fold])))
-    return Effect(contrast, float(means.mean()), low, high, len(shared), len(means))
-
-
-def _interval(means: np.ndarray[Any, np.dtype[np.float64]], test_share: float) -> tuple[float | None, float | None]:
-    """The corrected t interval of the mean over folds."""
-    folds = len(means)
-    if folds < 2:
-        return None, None
-    deviation = float(np.sqrt((1 / folds + test_share) * means.var(ddof=1)))
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, folds - 1)) * deviation
-    return float(means.mean()) - reach, float(means.mean()) + reach
+    n_test, n_train = (round(float(np.mean([sizes[fold][part] for fold in by_fold]))) for part in (0, 1))
+    of = nadeau_bengio(means, n_train, n_test)
+    low, high = (None if math.isnan(end) else end for end in (of.low, of.high))
+    return Effect(contrast, of.difference, low, high, len(shared), len(means))
 
 
 RECURRENT = ("rnn", "gru", "lstm")
