@@ -14,7 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dnafast
-from dnafast.regions import Regions, default_contigs, inside_mask, locate, merge, overlap_mask, read_bed, subtract
+from dnafast.regions import (
+    Regions,
+    default_contigs,
+    inside_mask,
+    locate,
+    merge,
+    overlap_mask,
+    read_bed,
+    subtract,
+    whole_contigs,
+)
 
 NARROW = "chr1\t100\t200\tpeak_1\t866\t.\t1.5\t2.25\t0.5\t70\nchr2\t5\t15\t.\t.\t-\t3\t-1\t-1\t-1\n"
 
@@ -426,3 +436,10 @@ def test_real_files_equal_line_by_line_reading(file, columns, n):
 def test_real_hotspot_file_needs_columns():
     with pytest.raises(ValueError, match=r"line 1: strand '0' .*columns=3"):
         read_bed(Path(os.environ["DNAFAST_TEST_DATA"]) / "peaks/hg19/GM12878_DNase.hotspot.bed.gz")
+
+
+def test_whole_contigs_come_in_the_order_of_the_genome():
+    found = whole_contigs({"chr1": 50, "chrM": 7, "chr2": 30}, ["chr2", "chr1", "chr9"])
+    assert [found.contigs[contig] for contig in found.contig] == ["chr1", "chr2"]
+    assert (found.start.tolist(), found.end.tolist()) == ([0, 0], [50, 30])
+    assert len(whole_contigs({"chr1": 50}, [])) == 0

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as oracle
 
+from dnafast.ranking import bounded_draws
 from dnafast.statistics import (
     MARGINS,
     Difference,
@@ -326,3 +327,11 @@ def test_folds_that_no_number_of_decides():
     assert folds_needed([1.0, -0.999], 0.005) is None
     with pytest.raises(ValueError, match="differences of one fold have no spread"):
         folds_needed([0.1], 0.005)
+
+
+@pytest.mark.parametrize(
+    ("draws", "cells", "bounded"),
+    [(1000, 1, 1000), (1000, 2_000_000, 1000), (1000, 4_000_000, 500), (1000, 45_000_000, 100), (50, 10**9, 50)],
+)
+def test_many_rows_and_tasks_are_drawn_less_often(draws, cells, bounded):
+    assert bounded_draws(draws, cells) == bounded

@@ -15,6 +15,9 @@ Area = Literal["auroc", "auprc"]
 
 # Rows x draws that the bootstrap holds at once; its arrays of doubles then fit in a second-level cache.
 _BOOTSTRAP_CELLS = 1 << 17
+# Draws times rows times scorings that take about a minute on one core.
+_MOST_CELLS = 2_000_000_000
+_FEWEST_DRAWS = 100
 
 
 def bootstrap(
@@ -72,6 +75,16 @@ def area(labels: ArrayLike, scores: ArrayLike, metric: Area) -> float:
     """
     known, kept = known_rows(labels, scores)
     return float(Ranked(known, kept).area(metric, np.ones((1, known.size)))[0])
+
+
+def bounded_draws(draws: int, cells: int) -> int:
+    """So many draws, or fewer where there are many rows times scorings: they would take longer than the training.
+
+    Args:
+        draws: at most.
+        cells: rows times scorings that each draw is made of.
+    """
+    return min(draws, max(_FEWEST_DRAWS, _MOST_CELLS // max(1, cells)))
 
 
 class Ranked:

@@ -1,48 +1,17 @@
-"""What a comparison can be made of: folds, sizes, tuned rates, users' networks, scores of other tools, processes."""
+"""What a comparison can be made of: folds, sizes, tuned rates, users' networks, vectors, tiles, processes."""
 
-import contextlib
-import csv
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from dnafast.bench.execution import bounded_draws
 from dnafast.bench.main import main
 from dnafast.bench.runs import Resources
 from dnafast.metrics import auroc, recall_at_fdr
 from dnafast.pretrain import skip_gram
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory) -> Path:
-    """Sequences of which half hold two words, too short to link them all, with parts."""
-    folder = tmp_path_factory.mktemp("table")
-    generator = np.random.default_rng(0)
-    letters = np.frombuffer(b"ACGT", dtype=np.uint8)[generator.integers(0, 4, (240, 40))]
-    letters[::2, 10:14] = np.frombuffer(b"TTGA", dtype=np.uint8)
-    letters[::2, 24:28] = np.frombuffer(b"CATA", dtype=np.uint8)
-    parts = ("train", "train", "valid", "test")
-    text = [f"{row.tobytes().decode()},{1 - i % 2},{parts[i // 2 % 4]}" for i, row in enumerate(letters)]
-    path = folder / "t.csv"
-    path.write_text("\n".join(["sequence,label,split", *text]) + "\n")
-    return path
-
-
-@pytest.fixture(scope="module")
-def unsplit(table) -> Path:
-    """The same without parts."""
-    path = table.parent / "unsplit.csv"
-    path.write_text("".join(line.rpartition(",")[0] + "\n" for line in table.read_text().splitlines()))
-    return path
+from tables import rows, scores_of
 
 
 def test_folds_test_every_sequence_once(unsplit, tmp_path):
@@ -255,43 +224,6 @@ def test_a_network_of_ones_own_that_breaks_off_is_a_row(tune, table, tmp_path):
     assert (out / "report.html").exists()
 
 
-def scores_of(table: Path, out: Path, change=lambda line: line) -> Path:
-    lines = ["sequence\tscore"]
-    for number, line in enumerate(table.read_text().splitlines()[1:]):
-        sequence, label, part = line.split(",")
-        if part in ("valid", "test"):
-            lines.append(change(f"{sequence}\t{0.5 * int(label) + number % 7 / 14:.4f}"))
-    path = out / "scores.tsv"
-    path.write_text("\n".join(filter(None, lines)) + "\n")
-    return path
-
-
-def test_scores_of_another_tool_stand_in_the_tables(table, tmp_path):
-    path = scores_of(table, tmp_path)
-    out = tmp_path / "out"
-    data = ["--table", str(table), "--quick", "--models", "gc_logistic", "--out", str(out)]
-    assert main([*data, "--scores", f"tool={path}"]) == 0
-    row = rows(out / "runs.csv")[-1]
-    saved = np.load(out / "runs" / row["run_id"] / "scores.npz")
-    assert (row["model"], row["implementation"]) == ("tool", "scores")
-    assert float(row["auroc"]) == pytest.approx(auroc(saved["labels"][:, 0], saved["probabilities"][:, 0]))
-    assert float(row["mcc"]) > 0.5
-    assert "tool" in (out / "report.html").read_text()
-
-
-def test_scores_that_are_no_probabilities_are_ranked(table, tmp_path):
-    def logit(line: str) -> str:
-        sequence, score = line.split("\t")
-        return f"{sequence}\t{10 * float(score) - 20}"
-
-    out = tmp_path / "out"
-    data = ["--table", str(table), "--quick", "--models", "gc_logistic", "--out", str(out)]
-    assert main([*data, "--scores", f"tool={scores_of(table, tmp_path, logit)}"]) == 0
-    row = rows(out / "runs.csv")[-1]
-    assert row["log_loss"] == row["brier"] == row["ece"] == row["threshold"] == ""
-    assert float(row["auroc"]) > 0.9
-
-
 def test_files_of_contestants_must_lie_elsewhere(table, tmp_path, capsys):
     out = tmp_path / "out"
     data = ["--table", str(table), "--quick", "--out", str(out)]
@@ -307,38 +239,6 @@ def test_files_of_contestants_must_lie_elsewhere(table, tmp_path, capsys):
         assert main([*data, *asked, "--overwrite"]) == 2
         assert f"lies in --out {out}, whose files are replaced" in capsys.readouterr().err
     assert vectors.exists()
-
-
-def once(change):
-    """Change the third row alone."""
-    count = iter(range(10**6))
-    return lambda line: change(line) if next(count) == 2 else line
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (once(lambda line: ""), ["lacks 1 of the 60 rows of the test part"]),
-        (once(lambda line: f"{line}\n{line}"), ["line 5", "is there twice (first in line 4)"]),
-        (once(lambda line: line + "x"), ["line 4", "is no finite number"]),
-        (once(lambda line: line + "\t1"), ["line 4", "3 columns, but the header has 2"]),
-        (once(lambda line: line.partition("\t")[0]), ["line 4", "1 column, but the header has 2"]),
-        (once(lambda line: line + 140_000 * "1"), ["line 4", "field larger than field limit"]),
-    ],
-)
-def test_bad_scores(change, words, tmp_path, capsys):
-    letters = np.frombuffer(b"ACGT", dtype=np.uint8)[np.random.default_rng(1).integers(0, 4, (240, 40))]
-    parts = ("test", "train", "valid", "train")
-    text = [f"{row.tobytes().decode()},{i // 4 % 2},{parts[i % 4]}" for i, row in enumerate(letters)]
-    table = tmp_path / "t.csv"
-    table.write_text("\n".join(["sequence,label,split", *text]) + "\n")
-    path = scores_of(table, tmp_path, change)
-    data = ["--table", str(table), "--quick", "--models", "gc_logistic", "--out", str(tmp_path / "out")]
-    assert main([*data, "--scores", f"tool={path}"]) == 2
-    message = capsys.readouterr().err
-    for word in words:
-        assert word in message
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -377,14 +277,6 @@ def test_bad_designs(arguments, words, table, tmp_path, capsys):
     message = capsys.readouterr().err
     assert words in message
     assert message.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("draws", "cells", "bounded"),
-    [(1000, 1, 1000), (1000, 2_000_000, 1000), (1000, 4_000_000, 500), (1000, 45_000_000, 100), (50, 10**9, 50)],
-)
-def test_many_rows_and_tasks_are_drawn_less_often(draws, cells, bounded):
-    assert bounded_draws(draws, cells) == bounded
 
 
 def test_vectors_of_a_genome_are_learnt_from_the_contigs_that_are_used(tmp_path, monkeypatch):
@@ -436,93 +328,3 @@ def test_figures_at_natural_prevalence_are_those_of_all_tiles(tmp_path):
     assert main([*data, *models[:2], "--quick", "--test-on", "matched", "--out", str(matched)]) == 0
     assert rows(matched / "runs.csv")[0]["genome_auprc"] == ""
     assert not (matched / "tiles.bed.gz").exists()
-
-
-@pytest.fixture
-def breaking_off(monkeypatch):
-    """A context in which training is stopped after an evaluation, with its state written."""
-    from dnafast.bench import execution
-
-    def broken_off(*arguments, progress, **keywords):
-        def stop(state):
-            progress(state)
-            if state.evaluation is not None and state.step >= 3:
-                raise KeyboardInterrupt
-
-        return training(*arguments, progress=stop, checkpoint_seconds=0, **keywords)
-
-    @contextlib.contextmanager
-    def context():
-        with monkeypatch.context() as patch:
-            patch.setattr(execution, "train", broken_off)
-            yield
-
-    training = execution.train
-    return context
-
-
-STOPPED = ["--tune", "0", "--epochs", "3", "--models", "gru[hidden=8,dropout=0.2]:torch", "--batch-size", "50"]
-
-
-def test_a_bench_that_breaks_off_goes_on_where_it_was(table, tmp_path, breaking_off):
-    data = ["--table", str(table), *STOPPED]
-    unbroken, out = tmp_path / "unbroken", tmp_path / "out"
-    assert main([*data, "--out", str(unbroken)]) == 0
-    with breaking_off():
-        assert main([*data, "--out", str(out)]) == 130
-    (run,) = (out / "runs").iterdir()
-    (state,) = run.iterdir()
-    assert state.name.startswith("checkpoint-")
-    assert main([*data, "--out", str(out)]) == 0
-    assert not state.exists()
-    for name in ("scores.npz", "weights.safetensors"):
-        assert (run / name).read_bytes() == (unbroken / "runs" / run.name / name).read_bytes()
-    (row,) = rows(out / "runs.csv")
-    assert row["cpu_user_seconds"] == ""  # nobody has metered the steps before
-    assert row["auroc"] == rows(unbroken / "runs.csv")[0]["auroc"]
-
-
-@pytest.mark.parametrize("folds", [(), ("--folds", "3")])
-def test_a_restart_trains_on_the_windows_that_fitted_into_the_time(folds, table, unsplit, tmp_path, monkeypatch):
-    out = tmp_path / "out"
-    data = ["--table", str(unsplit if folds else table), *STOPPED[:4], *folds, "--max-train", "64", "--out", str(out)]
-    with monkeypatch.context() as patch:
-        patch.setattr("dnafast.bench.plan.most_train", lambda *arguments: 50)
-        assert main([*data, "--models", "gc_logistic", "gru[hidden=8]:torch"]) == 0
-    before = (out / "runs.csv").read_text()
-    assert {row["n_train"] for row in rows(out / "runs.csv")} == {"50"}
-    assert main([*data, "--models", "gc_logistic", "gru[hidden=8]:torch"]) == 0
-    assert (out / "runs.csv").read_text() == before
-    assert main([*data, "--models", "kmer_cnn[k=2,filters=4]", "--pretrain", "train"]) == 0
-    assert {row["n_train"] for row in rows(out / "runs.csv")} == {"50"}
-    (about,) = json.loads((out / "data.json").read_text())
-    assert sum(note.startswith("Trained on ") for note in about["notes"]) == 1
-
-
-def test_a_bench_that_broke_off_begins_anew_on_other_data(table, tmp_path, breaking_off):
-    out = tmp_path / "out"
-    data = ["--table", str(table), *STOPPED, "--out", str(out)]
-    with breaking_off():
-        assert main([*data, "--max-train", "100"]) == 130
-    assert main([*data, "--max-train", "110"]) == 0
-    (row,) = rows(out / "runs.csv")
-    assert (row["status"], row["n_train"]) == ("finished", "110")
-    assert row["cpu_user_seconds"] != ""  # every step is of this start
-
-
-def test_the_state_of_other_settings_is_not_taken_up(table, tmp_path):
-    data = ["--table", str(table), "--quick", "--models", "deepbind:native", "--out", str(tmp_path / "out")]
-    run = tmp_path / "out" / "runs" / "t-deepbind-native-seed0"
-    run.mkdir(parents=True)
-    (run / "checkpoint-01234567.pt").write_bytes(b"of another time")
-    (tmp_path / "out" / "config.json").write_text("{}")
-    assert main([*data, "--overwrite"]) == 2  # a folder that no bench has made
-    (tmp_path / "out" / "config.json").unlink()
-    (run / "checkpoint-01234567.pt").rename(tmp_path / "kept.pt")
-    run.rmdir()
-    run.parent.rmdir()
-    assert main([*data, "--tune", "0"]) == 0
-    (run / "record.json").unlink()
-    (tmp_path / "kept.pt").rename(run / "checkpoint-01234567.pt")
-    assert main([*data, "--tune", "0"]) == 0
-    assert not list(run.glob("checkpoint-*"))

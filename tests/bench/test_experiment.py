@@ -10,14 +10,10 @@ import pytest
 
 from dnafast.bench.main import main
 from dnafast.bench.runs import PHASE_COLUMNS, RUN_COLUMNS
+from tables import rows
 
 FILES = ("report.html", "summary.md", "summary.json", "runs.csv", "phases.csv", "config.json", "data.json")
 MODELS = ["--models", "gc_logistic", "deepbind", "rnn:torch"]
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")

@@ -22,14 +22,11 @@ from dnafast.bench.tuning import Tuned
 from dnafast.encoding import BaseCodes
 from dnafast.evaluate import predict
 from dnafast.models.floors import FLOORS
+from dnafast.ranking import bounded_draws
 from dnafast.records import checksum, plain, write_csv, write_npz
 from dnafast.saved import SavedModel
 from dnafast.splitting import PARTS
 from dnafast.train import Progress, train
-
-# Draws times rows times tasks that take about two minutes (AUROC and AUPRC, one core).
-_MOST_CELLS = 2_000_000_000
-_FEWEST_DRAWS = 100
 
 
 def execute(
@@ -267,11 +264,6 @@ def _outcome(
         "fold": run.fold,
     }
     return Outcome(rows, [{**identity, **phase} for phase in phases])
-
-
-def bounded_draws(draws: int, cells: int) -> int:
-    """Draws of the bootstrap, fewer where there are many rows times tasks: they would take longer than the training."""
-    return min(draws, max(_FEWEST_DRAWS, _MOST_CELLS // cells))
 
 
 def _memory_row(memory: Memory) -> Row:

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from dnafast.bench import options as bench_options
+from dnafast.bench.failure import USER_ERRORS, fail
 
 if TYPE_CHECKING:
     from dnafast.bench.data_path.run import DataPath
     from dnafast.bench.experiment import Experiment
     from dnafast.bench.probing import Probe
 
-# What a user's input can raise while options are read and data prepared; anything else is our mistake and keeps its
-# traceback.
-_USER_ERRORS = (ValueError, OSError, MemoryError)
+_WHERE_MEMORY_IS_SHORT = "use fewer or shorter windows, or a larger machine"
 
 
 def main(arguments: list[str] | None = None, program: str = "python -m dnafast.bench") -> int:
@@ -39,8 +38,8 @@ def main(arguments: list[str] | None = None, program: str = "python -m dnafast.b
         bench_options.check_arguments(arguments)
         bench_options.check(options)
         bench = _prepared(options, console, arguments)
-    except _USER_ERRORS as error:
-        return _fail(error)
+    except USER_ERRORS as error:
+        return fail(error, _WHERE_MEMORY_IS_SHORT)
     except KeyboardInterrupt:
         return _interrupted(options, program)
     if options.plan:
@@ -49,7 +48,7 @@ def main(arguments: list[str] | None = None, program: str = "python -m dnafast.b
         return bench.run()
     except (OSError, MemoryError) as error:
         # A full disk, say: what was finished before is whole, and the rest can follow.
-        return _fail(error)
+        return fail(error, _WHERE_MEMORY_IS_SHORT)
     except KeyboardInterrupt:
         return _interrupted(options, program)
 
@@ -72,18 +71,6 @@ def _prepared(
     from dnafast.bench.experiment import Experiment
 
     return Experiment.prepare(options, console, arguments)
-
-
-def _fail(error: Exception) -> int:
-    """Print a user's mistake as one sentence."""
-    message = str(error)
-    if isinstance(error, MemoryError):
-        needed = f" ({message})" if message else ""
-        message = f"there is not enough memory for this{needed}: use fewer or shorter windows, or a larger machine"
-    if isinstance(error, OSError) and error.strerror:
-        message = error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
-    print(f"dnafast: {message}", file=sys.stderr)
-    return 2
 
 
 def _interrupted(options: bench_options.BenchOptions, program: str) -> int:

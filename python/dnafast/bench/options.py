@@ -14,7 +14,7 @@ import tyro
 from dnafast.threads import resolve_threads, usable_cpus
 
 
-def _unset(default: str, metavar: str) -> Any:
+def unset(default: str, metavar: str) -> Any:
     """Help for an option whose default depends: what happens without it, and what to write for its value."""
     return tyro.conf.arg(help_behavior_hint=f"(default: {default})", metavar=metavar)
 
@@ -29,31 +29,29 @@ class BenchOptions:
     """
 
     # -- your data ---------------------------------------------------------------------------------------------------
-    fasta: Annotated[Path | None, _unset("none", "FILE")] = None
+    fasta: Annotated[Path | None, unset("none", "FILE")] = None
     """Genome: FASTA (plain, gzip or bgzip) or .2bit. Goes with --peaks, or with --table of windows."""
-    peaks: Annotated[tuple[str, ...], _unset("none", "[NAME=]FILE ...")] = ()
+    peaks: Annotated[tuple[str, ...], unset("none", "[NAME=]FILE ...")] = ()
     """Peak files (narrowPeak, broadPeak or BED; plain or gzip). Several files are several tasks of one network."""
     pool: bool = False
     """Merge the peak files into one task (replicates) instead of one task a file."""
-    positives: Annotated[Path | None, _unset("none", "FILE")] = None
+    positives: Annotated[Path | None, unset("none", "FILE")] = None
     """FASTA with the sequences of class 1, all of one length. Goes with --negatives."""
-    negatives: Annotated[Path | None, _unset("none", "FILE")] = None
+    negatives: Annotated[Path | None, unset("none", "FILE")] = None
     """FASTA with the sequences of class 0, as long as those of class 1."""
-    table: Annotated[Path | None, _unset("none", "FILE")] = None
+    table: Annotated[Path | None, unset("none", "FILE")] = None
     """CSV or TSV with columns sequence, label and, optionally, split; with --fasta, a dataset.bed.gz of a bench."""
 
     # -- from peaks to windows ---------------------------------------------------------------------------------------
-    length: Annotated[int | None, _unset("600; networks on simulated data: 120", "BASES")] = None
+    length: Annotated[int | None, unset("600; networks on simulated data: 120", "BASES")] = None
     """Length of the windows around the summits."""
     sample: Literal["gc", "random"] = "gc"
     """How closed windows are drawn: gc matches the GC distribution of the open ones, random takes any."""
     ratio: float = 1.0
     """Closed windows for each open one, in training, validation and test alike."""
-    exclude: Annotated[tuple[Path, ...], _unset("none", "FILE ...")] = ()
+    exclude: Annotated[tuple[Path, ...], unset("none", "FILE ...")] = ()
     """BED files of regions to keep out of both classes, such as the ENCODE blacklist."""
-    contigs: Annotated[
-        tuple[str, ...], _unset("all but alternative, random, unplaced, decoy, M and Y", "NAME ...")
-    ] = ()
+    contigs: Annotated[tuple[str, ...], unset("all but alternative, random, unplaced, decoy, M and Y", "NAME ...")] = ()
     """Contigs to use."""
     outside: Literal["error", "drop"] = "error"
     """When half of a peak file or more lies on contigs the genome lacks, or past an end: stop, or take what is left."""
@@ -63,11 +61,11 @@ class BenchOptions:
     """Largest share of N in a window."""
 
     # -- split -------------------------------------------------------------------------------------------------------
-    test: Annotated[tuple[str, ...], _unset("the last fifth of the positives", "PLACE ...")] = ()
+    test: Annotated[tuple[str, ...], unset("the last fifth of the positives", "PLACE ...")] = ()
     """Test part: contigs, or stretches such as chr1:120000000-."""
-    valid: Annotated[tuple[str, ...], _unset("a tenth of the positives", "PLACE ...")] = ()
+    valid: Annotated[tuple[str, ...], unset("a tenth of the positives", "PLACE ...")] = ()
     """Validation part, likewise."""
-    folds: Annotated[int | None, _unset("one split", "K")] = None
+    folds: Annotated[int | None, unset("one split", "K")] = None
     """K test parts in turn, each trained and scored anew: contigs, stretches, or groups of sequences that share words,
     with about equally many positives in each. The fold after the test part is for validation."""
     test_on: Annotated[
@@ -79,46 +77,46 @@ class BenchOptions:
     """Unstranded: trained on both strands, answers averaged. auto: stranded where every window has a strand."""
 
     # -- what is compared, and how long ------------------------------------------------------------------------------
-    only: Annotated[Literal["data"] | None, _unset("everything", "data")] = None
+    only: Annotated[Literal["data"] | None, unset("everything", "data")] = None
     """data: train nothing; measure how fast the data path is on this machine, beside numpy, pysam and pyfaidx."""
     probe: bool = False
     """Instead of a comparison: why do recurrent networks fail? Takes PromoterLSTM apart on the given sequences of two
     classes, or on simulated promoters; follows gradients back; plants motifs. About an hour on two quiet processors,
     with as many runs at a time as --threads, each in one. Stopped and started again, it goes on."""
-    models: Annotated[tuple[str, ...], _unset("all", "NAME[[OPTION=VALUE,...]][:IMPLEMENTATION] ...")] = ()
+    models: Annotated[tuple[str, ...], unset("all", "NAME[[OPTION=VALUE,...]][:IMPLEMENTATION] ...")] = ()
     """What to compare. Networks: rnn, lstm, gru, birnn, bilstm, bigru, kmer_rnn, deepbind, kmer_cnn, multiscale_cnn,
     deepsea, basset, danq, promoter_lstm, swap. Floors: gc_logistic, kmer_logistic, onehot_logistic. deepbind means both
     of its implementations; deepbind:torch and deepbind:native choose one. Options of a network stand in brackets:
     'promoter_lstm[use_cnn=false,pooling_strategy=last]', 'kmer_cnn[embedding=vectors.txt]' (see dnafast pretrain). A
     network of your own is FILE.py:CLASS (see dnafast check)."""
-    scores: Annotated[tuple[str, ...], _unset("none", "NAME=FILE ...")] = ()
+    scores: Annotated[tuple[str, ...], unset("none", "NAME=FILE ...")] = ()
     """Predictions of other tools for the same test part: a table with contig, start, end (or sequence) and score."""
-    seeds: Annotated[tuple[int, ...], _unset("1", "N ...")] = (1,)
+    seeds: Annotated[tuple[int, ...], unset("1", "N ...")] = (1,)
     """How many seeds (one number), or the very seeds (two or more numbers)."""
-    epochs: Annotated[int | None, _unset("30; simulated data: 240 steps", "N")] = None
+    epochs: Annotated[int | None, unset("30; simulated data: 240 steps", "N")] = None
     """Longest training, in passes over the training part; early stopping may end it sooner."""
     recipe: Literal["equal", "published"] = "equal"
     """equal: all networks are trained alike; published: each with the optimiser, rate and batch size of its paper."""
     tune: Annotated[int, tyro.conf.arg(metavar="N")] = 3
     """Learning rates that are tried for every network, a short run each, judged on the validation part: 0.0003, 0.001
     and 0.003 with 3; 0 takes that of --learning-rate, or the recipe's."""
-    pretrain: Annotated[Literal["train", "genome"] | None, _unset("random starts alone", "train|genome")] = None
+    pretrain: Annotated[Literal["train", "genome"] | None, unset("random starts alone", "train|genome")] = None
     """Learn vectors of k-mers without labels (skip-gram, as dna2vec), from all training windows, whatever --train-sizes
     says, or from the contigs of --fasta that are used, the test part included, and compare each network over k-mers
     that starts from them with the one that starts at random."""
-    match: Annotated[Literal["params", "flops"] | None, _unset("widths as they are", "params|flops")] = None
+    match: Annotated[Literal["params", "flops"] | None, unset("widths as they are", "params|flops")] = None
     """Rescale the widths of all networks so that they meet at as many parameters, or operations a sequence: the median
     of those they have."""
-    train_sizes: Annotated[tuple[int, ...], _unset("none", "N ...")] = ()
+    train_sizes: Annotated[tuple[int, ...], unset("none", "N ...")] = ()
     """Sizes of the training part to compare at besides all of it: how much data each network needs."""
-    batch_size: Annotated[int | None, _unset("64; simulated data: 48; --only data: 256", "N")] = None
+    batch_size: Annotated[int | None, unset("64; simulated data: 48; --only data: 256", "N")] = None
     """Windows in a step."""
-    learning_rate: Annotated[float | None, _unset("found for each network, see --tune", "RATE")] = None
+    learning_rate: Annotated[float | None, unset("found for each network, see --tune", "RATE")] = None
     """Largest learning rate of the schedule, for every network alike."""
     max_minutes: float = 60.0
     """Bound on the whole bench, kept by training on fewer windows where the estimate is longer; 0: no bound. Runs that
     are added to a folder are trained on as many windows as those in it: on them it is no bound."""
-    max_train: Annotated[int | None, _unset("all", "N")] = None
+    max_train: Annotated[int | None, unset("all", "N")] = None
     """Most training windows; a random sample of the part, stated in the report."""
     quick: bool = False
     """Smoke test in about a minute: everything runs, and the figures mean nothing."""
@@ -132,7 +130,7 @@ class BenchOptions:
     """Replace the results of another bench in the folder."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda|cuda:N")] = "auto"
     """Where the networks run; auto takes the first GPU where there is one."""
-    threads: Annotated[int | None, _unset("all this process may use", "N")] = None
+    threads: Annotated[int | None, unset("all this process may use", "N")] = None
     """Processors to use."""
     processes: Annotated[int, tyro.conf.arg(metavar="N")] = 1
     """Runs at a time, each in a process of its own with its share of the processors. Quality is the same; times and

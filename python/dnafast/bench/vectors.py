@@ -16,8 +16,8 @@ from dnafast.bench.runs import Run
 from dnafast.genome import Genome
 from dnafast.models.kmer_embedding import KmerConfig
 from dnafast.pretrain import LONGEST_WORD, skip_gram
-from dnafast.regions import Regions
-from dnafast.windowing import Windows, chosen_contigs
+from dnafast.regions import Regions, whole_contigs
+from dnafast.windowing import Windows
 
 
 def with_vectors(options: BenchOptions, who: Sequence[Contestant]) -> list[Contestant]:
@@ -35,7 +35,7 @@ def with_vectors(options: BenchOptions, who: Sequence[Contestant]) -> list[Conte
             "kmer_cnn or kmer_rnn)"
         )
     for one, added in pairs:
-        if added is not None and (words := _words(one)) > LONGEST_WORD:
+        if added is not None and (words := _config(one).k) > LONGEST_WORD:
             raise ValueError(
                 f"--pretrain {options.pretrain}: {one.name} reads words of {words} bases, and vectors are learnt of "
                 f"{LONGEST_WORD} at most"
@@ -47,7 +47,7 @@ def vectors_path(out: Path, run: Run) -> Path | None:
     """Where the vectors lie that a run starts from; seeds and sizes share them."""
     if run.contestant.vectors is None:
         return None
-    config = _config(run)
+    config = _config(run.contestant)
     return out / VECTORS / f"{run.dataset.name}-fold{run.fold}-{config.k}-{config.embedding_dim}.txt"
 
 
@@ -55,12 +55,12 @@ def learn_vectors(out: Path, runs: Sequence[Run], options: BenchOptions) -> list
     """Learn the vectors that these runs start from, the same whenever they are learnt, and write them."""
     wanted = {path: run for run in runs if (path := vectors_path(out, run)) is not None}
     for path, run in wanted.items():
-        config, data = _config(run), run.dataset.at(run.fold)
+        config, data = _config(run.contestant), run.dataset.at(run.fold)
         rows = data.rows("train")
         source: Genome | NDArray[np.uint8] = data.genome
         within: Regions | Windows | None = None
         if run.contestant.vectors == "genome":
-            within = _used(options, data.genome)
+            within = whole_contigs(data.genome.contigs, used_contigs(options, data.genome))
         elif data.kind == "genome":
             within = data.windows[rows]
         else:
@@ -69,28 +69,14 @@ def learn_vectors(out: Path, runs: Sequence[Run], options: BenchOptions) -> list
     return list(wanted)
 
 
-def _used(options: BenchOptions, genome: Genome) -> Regions:
-    """The contigs that windows are taken from, whole."""
-    contig = np.flatnonzero(chosen_contigs(used_contigs(options, genome), genome.contigs))
-    sizes = np.array(list(genome.contigs.values()), dtype=np.int64)[contig]
-    return Regions.from_arrays(tuple(genome.contigs), contig, np.zeros_like(sizes), sizes)
-
-
 def _starts_at_random(one: Contestant) -> bool:
     config = None if one.specification is None or one.specification.is_user else one.specification.config(100)
     return isinstance(config, KmerConfig) and config.starts_at_random
 
 
-def _words(one: Contestant) -> int:
-    """Bases in each word that a network over k-mers reads."""
+def _config(one: Contestant, length: int = 100, n_tasks: int = 1) -> KmerConfig:
+    """The configuration of a network over k-mers."""
     assert one.specification is not None, "a network"
-    config = one.specification.config(100)
-    assert isinstance(config, KmerConfig), "a network over k-mers"
-    return config.k
-
-
-def _config(run: Run) -> KmerConfig:
-    assert run.contestant.specification is not None, "a network"
-    config = run.contestant.specification.config(run.dataset.windows.length, len(run.dataset.tasks))
+    config = one.specification.config(length, n_tasks)
     assert isinstance(config, KmerConfig), "a network over k-mers"
     return config

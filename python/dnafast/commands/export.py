@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from dnafast.bench.failure import carry_out
 from dnafast.bench.options import check_arguments
-from dnafast.commands.failure import USER_ERRORS, fail
 
 
 @dataclass(frozen=True)
@@ -42,16 +41,12 @@ def main(arguments: list[str], program: str = "dnafast export") -> int:
         after Ctrl-C.
     """
     options = tyro.cli(ExportOptions, args=arguments, prog=program)
-    try:
+
+    def work() -> list[str]:
         check_arguments(arguments)
-        for line in export(options):
-            print(line)
-    except USER_ERRORS as error:
-        return fail(error)
-    except KeyboardInterrupt:
-        print("\ndnafast: stopped; nothing was written.", file=sys.stderr)
-        return 130
-    return 0
+        return export(options)
+
+    return carry_out(work)
 
 
 def export(options: ExportOptions) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ import numpy as np
 import tyro
 
 from dnafast import threads
-from dnafast.bench.options import check_arguments
-from dnafast.commands.failure import USER_ERRORS, fail
+from dnafast.bench.failure import carry_out
+from dnafast.bench.options import check_arguments, unset
 from dnafast.commands.predict_windows import Plan, plan_of
 from dnafast.genome import Genome
 from dnafast.records import check_writable_folder
@@ -25,10 +24,6 @@ from dnafast.windowing import Windows
 if TYPE_CHECKING:
     # They load torch, which --help does without.
     from dnafast.saved import SavedModel
-
-
-def _unset(default: str, metavar: str) -> Any:
-    return tyro.conf.arg(help_behavior_hint=f"(default: {default})", metavar=metavar)
 
 
 @dataclass(frozen=True)
@@ -44,19 +39,17 @@ class PredictOptions:
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")]
     """Where predictions go: .tsv (contig, start, end, strand and a column of probabilities for each task), .bedGraph or
     .bw (bigWig; needs pyBigWig)."""
-    fasta: Annotated[Path | None, _unset("none", "FILE")] = None
+    fasta: Annotated[Path | None, unset("none", "FILE")] = None
     """Genome: FASTA (plain, gzip or bgzip) or .2bit."""
-    bed: Annotated[Path | None, _unset("none", "FILE")] = None
+    bed: Annotated[Path | None, unset("none", "FILE")] = None
     """Regions of the genome: one window around the summit, or else the centre, of each, on its strand. With --stride:
     windows that lie in them, however many there are."""
-    sequences: Annotated[Path | None, _unset("none", "FILE")] = None
+    sequences: Annotated[Path | None, unset("none", "FILE")] = None
     """FASTA with sequences in place of a genome, each at least as long as those of the training: the middle of each is
     read, or with --stride all windows that lie in it."""
-    stride: Annotated[int | None, _unset("over a genome: the length of a window", "BASES")] = None
+    stride: Annotated[int | None, unset("over a genome: the length of a window", "BASES")] = None
     """Bases from one window to the next. In a track each window stands for as many bases in its middle."""
-    contigs: Annotated[
-        tuple[str, ...], _unset("all but alternative, random, unplaced, decoy, M and Y", "NAME ...")
-    ] = ()
+    contigs: Annotated[tuple[str, ...], unset("all but alternative, random, unplaced, decoy, M and Y", "NAME ...")] = ()
     """Contigs of the genome to use."""
     outside: Literal["error", "drop"] = "error"
     """When half of the regions or more lie on contigs the genome lacks, or past an end: stop, or take what is left."""
@@ -66,15 +59,15 @@ class PredictOptions:
     """Largest share of N in a window of the genome that is laid by steps; others are left out."""
     strand: Literal["forward", "reverse", "both"] = "forward"
     """Strand that windows are read on where the network is stranded and no --bed says it; both gives two rows."""
-    prior: Annotated[float | None, _unset("as in training", "SHARE")] = None
+    prior: Annotated[float | None, unset("as in training", "SHARE")] = None
     """True share of positives where the network is used: probabilities are corrected for it (Saerens et al. 2002)."""
-    task: Annotated[str | None, _unset("all", "NAME")] = None
+    task: Annotated[str | None, unset("all", "NAME")] = None
     """Task to write; a track of a network with several tasks needs one."""
     batch_size: int = 256
     """Windows in a batch."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda|cuda:N")] = "auto"
     """Where the network runs; auto takes the first GPU where there is one."""
-    threads: Annotated[int | None, _unset("all this process may use", "N")] = None
+    threads: Annotated[int | None, unset("all this process may use", "N")] = None
     """Processors to use."""
 
 
@@ -86,17 +79,13 @@ def main(arguments: list[str], program: str = "dnafast predict") -> int:
         after Ctrl-C.
     """
     options = tyro.cli(Annotated[PredictOptions, tyro.conf.FlagCreatePairsOff], args=arguments, prog=program)
-    try:
+
+    def work() -> list[str]:
         check_arguments(arguments)
         check(options)
-        for line in predict(options):
-            print(line)
-    except USER_ERRORS as error:
-        return fail(error)
-    except KeyboardInterrupt:
-        print("\ndnafast: stopped; nothing was written.", file=sys.stderr)
-        return 130
-    return 0
+        return predict(options)
+
+    return carry_out(work)
 
 
 def check(options: PredictOptions) -> None:

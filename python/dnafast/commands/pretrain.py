@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from dnafast.bench.options import check_arguments
-from dnafast.commands.failure import USER_ERRORS, fail
+from dnafast.bench.failure import carry_out
+from dnafast.bench.options import check_arguments, unset
 from dnafast.encoding import BaseCodes, encode
 from dnafast.genome import Genome
 from dnafast.pretrain import skip_gram
 from dnafast.records import check_writable_folder
-from dnafast.regions import Regions, default_contigs, locate, merge, read_bed
+from dnafast.regions import Regions, default_contigs, locate, merge, read_bed, whole_contigs
 from dnafast.sequences import read_table
 from dnafast.windowing import chosen_contigs
-
-
-def _unset(default: str, metavar: str) -> Any:
-    return tyro.conf.arg(help_behavior_hint=f"(default: {default})", metavar=metavar)
 
 
 @dataclass(frozen=True)
@@ -37,17 +32,15 @@ class PretrainOptions:
 
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")]
     """Where the vectors go, in word2vec's text format."""
-    fasta: Annotated[Path | None, _unset("none", "FILE")] = None
+    fasta: Annotated[Path | None, unset("none", "FILE")] = None
     """Genome: FASTA (plain, gzip or bgzip) or .2bit."""
-    contigs: Annotated[
-        tuple[str, ...], _unset("all but alternative, random, unplaced, decoy, M and Y", "NAME ...")
-    ] = ()
+    contigs: Annotated[tuple[str, ...], unset("all but alternative, random, unplaced, decoy, M and Y", "NAME ...")] = ()
     """Contigs of the genome to read: leave out those of the test part, and nothing of it is seen."""
-    bed: Annotated[Path | None, _unset("all of the genome", "FILE")] = None
+    bed: Annotated[Path | None, unset("all of the genome", "FILE")] = None
     """Regions of the genome to read, such as the training windows."""
-    sequences: Annotated[Path | None, _unset("none", "FILE")] = None
+    sequences: Annotated[Path | None, unset("none", "FILE")] = None
     """FASTA with sequences, of any lengths, in place of a genome."""
-    table: Annotated[Path | None, _unset("none", "FILE")] = None
+    table: Annotated[Path | None, unset("none", "FILE")] = None
     """CSV or TSV with columns sequence, label and, optionally, split: then those of train alone are read."""
     k: Annotated[int, tyro.conf.arg(aliases=["-k"], metavar="BASES")] = 6
     """Bases per word, at most 7."""
@@ -61,7 +54,7 @@ class PretrainOptions:
     """Passes over the counted pairs of words."""
     seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Of the start."""
-    threads: Annotated[int | None, _unset("all this process may use", "N")] = None
+    threads: Annotated[int | None, unset("all this process may use", "N")] = None
     """Processors to use; they do not change the vectors."""
 
 
@@ -73,16 +66,13 @@ def main(arguments: list[str], program: str = "dnafast pretrain") -> int:
         after Ctrl-C.
     """
     options = tyro.cli(PretrainOptions, args=arguments, prog=program)
-    try:
+
+    def work() -> list[str]:
         check_arguments(arguments)
         check(options)
-        print(pretrain(options))
-    except USER_ERRORS as error:
-        return fail(error)
-    except KeyboardInterrupt:
-        print("\ndnafast: stopped; nothing was written.", file=sys.stderr)
-        return 130
-    return 0
+        return [pretrain(options)]
+
+    return carry_out(work)
 
 
 def check(options: PretrainOptions) -> None:
@@ -157,11 +147,12 @@ def _training_rows(path: Path) -> tuple[NDArray[np.uint8], str]:
 
 def _places(genome: Genome, contigs: Sequence[str], bed: Path | None) -> Regions:
     """The stretches of a genome to read."""
-    names, sizes = tuple(genome.contigs), np.array(list(genome.contigs.values()), dtype=np.int64)
-    chosen = np.flatnonzero(chosen_contigs(list(contigs) or default_contigs(names) or names, genome.contigs))
+    chosen_contigs(contigs, genome.contigs)  # refuses names that the genome lacks
+    names = list(genome.contigs)
+    chosen = whole_contigs(genome.contigs, contigs or default_contigs(names) or names)
     if bed is None:
-        return Regions.from_arrays(names, chosen, np.zeros(len(chosen), dtype=np.int64), sizes[chosen])
+        return chosen
     regions, _ = locate(read_bed(bed), genome.contigs)
     if contigs:
-        regions = regions[np.isin(regions.contig, chosen)]
+        regions = regions[np.isin(regions.contig, chosen.contig)]
     return merge(regions)

@@ -12,18 +12,15 @@ from tyro.conf import Fixed
 
 from dnafast import threads
 from dnafast.bench import options as bench_options
+from dnafast.bench.failure import USER_ERRORS, fail
 from dnafast.bench.finished import CHECKPOINT_STEM, RUN_FILES, TUNING_NAME, remove_checkpoints, save, sound_record
-from dnafast.commands.failure import USER_ERRORS, fail
+from dnafast.bench.options import unset
 from dnafast.records import RECORD_NAME, check_writable_folder, finished_run
 
 if TYPE_CHECKING:
     # They load torch, which --help does without.
     from dnafast.bench.dataset import Dataset
     from dnafast.bench.runs import Row, Run
-
-
-def _unset(default: str, metavar: str) -> Any:
-    return tyro.conf.arg(help_behavior_hint=f"(default: {default})", metavar=metavar)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +39,13 @@ class TrainOptions(bench_options.BenchOptions):
     """Of the weights to begin with, the order of batches and dropout."""
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     """Numbers of the forward and backward pass; auto takes bfloat16 where it is known to be faster."""
-    length: Annotated[int | None, _unset("600", "BASES")] = None
+    length: Annotated[int | None, unset("600", "BASES")] = None
     """Length of the windows around the summits."""
-    epochs: Annotated[int | None, _unset("30", "N")] = None
+    epochs: Annotated[int | None, unset("30", "N")] = None
     """Longest training, in passes over the training part; early stopping may end it sooner."""
-    batch_size: Annotated[int | None, _unset("64", "N")] = None
+    batch_size: Annotated[int | None, unset("64", "N")] = None
     """Windows in a step."""
-    learning_rate: Annotated[float | None, _unset("found, see --tune", "RATE")] = None
+    learning_rate: Annotated[float | None, unset("found, see --tune", "RATE")] = None
     """Largest learning rate of the schedule."""
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("dnafast-model")
     """Folder for the network."""

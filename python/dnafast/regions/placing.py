@@ -20,6 +20,19 @@ _SET_ASIDE = re.compile(
 )
 
 
+def whole_contigs(genome: Mapping[str, int], names: Iterable[str]) -> Regions:
+    """These contigs of a genome from end to end, in the genome's order.
+
+    Args:
+        genome: contigs, name to length.
+        names: those to take; names that the genome lacks are passed over.
+    """
+    wanted = set(names)
+    contig = np.array([number for number, name in enumerate(genome) if name in wanted], dtype=np.int32)
+    end = np.array([length for name, length in genome.items() if name in wanted], dtype=np.int64)
+    return Regions.from_arrays(tuple(genome), contig, np.zeros_like(end), end)
+
+
 def default_contigs(contigs: Iterable[str]) -> list[str]:
     """The contigs that are used unless others are asked for, in their order.
 

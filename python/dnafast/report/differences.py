@@ -10,15 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dnafast.ranking import area, bootstrap
+from dnafast.ranking import area, bootstrap, bounded_draws
 from dnafast.report import numbers
 from dnafast.report.results import Dataset, Entry, Results
 from dnafast.report.tables import Cell, Row
 from dnafast.statistics import MARGINS, Difference, as_good_as_best, holm, nadeau_bengio, of_draws
 
 _DRAWS = 1000
-# Draws times rows times scorings that take about a minute.
-_MOST_CELLS = 4_000_000_000
 _SIGNIFICANT = 0.05
 
 
@@ -117,7 +115,7 @@ def _fold(
     labels, groups = first[0].labels, first[0].groups
     drawn = np.empty((len(scorings), 0))
     if is_drawn:
-        draws = max(100, min(_DRAWS, _MOST_CELLS // max(1, len(labels) * len(scorings))))
+        draws = bounded_draws(_DRAWS, len(labels) * len(scorings))
         drawn = bootstrap(labels, scorings, groups, "auroc", draws, seed=int(fold or 0))
     figures = np.array([area(labels, scores, "auroc") for scores in scorings])
     mine = [np.array(owners) == owner for owner in range(len(entries))]
