@@ -21,8 +21,8 @@ _InflateError: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
 GZIP_SIGNATURE = b"\x1f\x8b"
 _READ_SIZE = 1 << 20
 _INFLATE_SIZE = 4 << 20
-# Two of these, and what is made of them, stay in the second-level cache: a plain FASTA of 100 Mb opened in 55 ms where
-# pieces of 2, 8 and 16 MiB took 62, 64 and 66.
+# Two of these, and what is made of them, stay in the second-level cache: a plain FASTA of 100 Mb opened in 59 ms where
+# pieces of 8 MiB took 75 (medians of 40 by turns, two threads); of 2 and 16 MiB it was slower as well.
 _PLAIN_SIZE = 4 << 20
 _BGZIP_HEADER_SIZE = 18
 _BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
