@@ -6,6 +6,7 @@ native half gives.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import threading
@@ -54,11 +55,13 @@ class DeviceGenome:
         n_bytes = (sizes + 3) // 4
         first_bytes = 1 + np.cumsum(n_bytes) - n_bytes
         self._packed = self._upload_packed(1 + int(n_bytes.sum()) + 1)
-        starts, known = _runs_of_bytes(_borders(genome, sizes))
+        borders = _borders(genome, sizes)
+        starts, known = _runs_of_bytes(borders)
         self._contigs = torch.from_numpy(np.stack([sizes, first_bytes], 1)).to(self.device)
         self._run_starts = torch.from_numpy(starts).to(self.device)
         self._run_known = torch.from_numpy(known).to(self.device)
         self._words = torch.from_numpy(_words()).to(self.device)
+        self._borders = torch.from_numpy(borders).to(self.device)
 
     @classmethod
     def shared(cls, genome: Genome, device: str | torch.device) -> DeviceGenome:
@@ -77,7 +80,7 @@ class DeviceGenome:
     @property
     def nbytes(self) -> int:
         """Memory held on the device, in bytes."""
-        tensors = (self._packed, self._contigs, self._run_starts, self._run_known, self._words)
+        tensors = (self._packed, self._contigs, self._run_starts, self._run_known, self._words, self._borders)
         return sum(tensor.nbytes for tensor in tensors)
 
     def __reduce__(self) -> tuple[type[DeviceGenome], tuple[Genome, str]]:
@@ -104,10 +107,14 @@ class DeviceGenome:
         if contig.size and not (contig.min() >= 0 and contig.max() < len(self.genome.contigs)):
             raise ValueError(f"windows.contig holds a number outside 0 to {len(self.genome.contigs) - 1}")
         there = [torch.tensor(column, device=self.device) for column in (contig, start, strand)]
-        return encode_codes(self.codes(there[0], there[1], there[2], int(windows.length)), encoding)
+        return self.decode(there[0], there[1], there[2], int(windows.length), encoding)
 
     def codes(self, contig: Tensor, start: Tensor, strand: Tensor, length: int) -> Tensor:
-        """Base codes of windows, A C G T = 0 1 2 3 and anything else 4, as `BaseCodes` gives them.
+        """Base codes of windows, A C G T = 0 1 2 3 and anything else 4, uint8 (B, L): see `decode`."""
+        return self.decode(contig, start, strand, length, BaseCodes())
+
+    def decode(self, contig: Tensor, start: Tensor, strand: Tensor, length: int, encoding: Encoding) -> Tensor:
+        """Encodes windows whose coordinates are on the device; on a GPU with Triton in one kernel where one has it.
 
         Nothing waits for the device, and so the contigs' numbers are not checked.
 
@@ -116,12 +123,14 @@ class DeviceGenome:
             start: int64 (B,): first base, 0-based; windows may lie outside the contig.
             strand: whole numbers (B,): -1 reads the reverse complement, 0 and 1 read forward.
             length: bases a window, L.
+            encoding: what to make of them.
 
         Returns:
-            uint8 (B, L).
+            (B, \\*encoding.shape(L)) on the device.
 
         Raises:
-            ValueError: length is less than 1.
+            TypeError: an encoding of another package.
+            ValueError: length is less than 1, or too short for the encoding.
             RuntimeError: the genome is on a GPU and this process was forked from the one that put it there.
         """
         if length < 1:
@@ -131,6 +140,16 @@ class DeviceGenome:
                 f"the genome on {self.device} was put there by the process that this one was forked from, "
                 "and a forked process cannot use CUDA: start it with 'spawn', or use device='cpu' in it"
             )
+        if self.device.type == "cuda" and has_triton():
+            from dnafast import device_triton
+
+            columns = (self._packed, self._contigs, self._borders, _AXIS_SHIFT + 2, contig, start, strand, length)
+            if isinstance(encoding, OneHot) and encoding.order == 1:
+                return device_triton.decode(*columns, encoding)
+            return encode_codes(device_triton.decode(*columns, BaseCodes()), encoding)
+        return encode_codes(self._codes_by_torch(contig, start, strand, length), encoding)
+
+    def _codes_by_torch(self, contig: Tensor, start: Tensor, strand: Tensor, length: int) -> Tensor:
         contig = contig.long()
         size, first_byte = self._contigs[contig].unbind(1)
         start = torch.minimum(start.clamp(min=-length), size)  # outside is outside, however far
@@ -167,6 +186,12 @@ class DeviceGenome:
             self.genome._native.copy_packed(first - 1, piece)
             packed[first : first + len(piece)].copy_(torch.from_numpy(piece))
         return packed
+
+
+@lru_cache(maxsize=1)
+def has_triton() -> bool:
+    """Whether Triton is installed, as it is beside torch for CUDA."""
+    return importlib.util.find_spec("triton") is not None
 
 
 _held: WeakValueDictionary[tuple[Genome, str], DeviceGenome] = WeakValueDictionary()

@@ -393,8 +393,7 @@ class Loader:
 
         if self._held is None:
             self._held = device.DeviceGenome.shared(self.genome, self.device)
-        codes = self._held.codes(places[:, 0], places[:, 1], strand, self.windows.length)
-        return device.encode_codes(codes, self.encoding)
+        return self._held.decode(places[:, 0], places[:, 1], strand, self.windows.length, self.encoding)
 
     def _find_ranks(self) -> None:
         """Takes this process's place where torch.distributed was initialised since the loader was made, as Trainers do.

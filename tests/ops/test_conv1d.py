@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 import dnafast
 from dnafast import ops
-from dnafast.ops.conv1d import reference_backward, reference_forward
+from dnafast.ops.conv1d import backward_of_maxima, reference_backward, reference_forward
 from op_contract import TOLERANCE, Arguments, OperatorContract
 
 
@@ -250,6 +250,22 @@ def test_composition_for_cuda_equals_the_kernel(case: dict[str, Any], sequences:
         reference_backward(gradient, codes, weight, *composed, *options),
         strict=True,
     ):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize(("stride", "padding", "dilation"), [(1, 0, 1), (2, 5, 3), (3, 9, 1)])
+def test_gradients_from_the_places_of_maxima(stride: int, padding: int, dilation: int, relu: bool) -> None:
+    torch.manual_seed(6)
+    codes, weight, bias = random_codes(9, 40, 5), torch.randn(7, 4, 6).double(), torch.randn(7).double() - 3
+    options = (stride, padding, dilation, relu, -1)
+    output, positions = reference_forward(codes, weight, bias, *options, True)
+    gradient = torch.randn_like(output)
+    expected = reference_backward(gradient, codes, weight, output, positions, *options)
+    if relu:
+        gradient = gradient * (output > 0)
+    actual = backward_of_maxima(gradient, codes, weight, positions, stride, padding, dilation)
+    for one, other in zip(actual, expected, strict=True):
         torch.testing.assert_close(one, other)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import dnafast.ops  # noqa: F401  (loads torch.ops.dnafast)
+from dnafast.device import has_triton
 from dnafast.nn.bases import codes_of_one_hot, one_hot
 
 
@@ -77,6 +78,7 @@ class Conv1d(nn.Conv1d):
         self.both_ends: int = left
         self.more_right: int = right - left
         self.fits_operator: bool = self.can_replace(self)
+        self.fused_on_cuda: bool = has_triton()
 
     @staticmethod
     def can_replace(layer: nn.Conv1d) -> bool:
@@ -118,6 +120,10 @@ class Conv1d(nn.Conv1d):
     def is_for_operator(self, n: int, length: int) -> bool:
         """Whether the operator has what n sequences of a length ask for, and is faster at it than torch."""
         single_or_double = self.weight.dtype == torch.float32 or self.weight.dtype == torch.float64
+        if self.weight.device.type == "cuda":
+            # The kernel for a GPU is Python's: a file for TorchScript may be read without.
+            fused = self.fused_on_cuda and not torch.jit.is_scripting()  # type: ignore[attr-defined]
+            return fused and self.fits_operator and self.weight.dtype == torch.float32
         if not (self.fits_operator and single_or_double and self.weight.device.type == "cpu"):
             return False
         if n != 1:

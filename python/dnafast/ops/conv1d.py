@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 from torch.nn import functional as F
 
+from dnafast.device import has_triton
 from dnafast.ops import _library  # noqa: F401  (loads torch.ops.dnafast)
 from dnafast.ops._one_hot import one_hot
 
@@ -140,8 +141,66 @@ def reference_backward(
     return weight_gradient, bias_gradient
 
 
-torch.library.impl("dnafast::conv1d_forward", "CUDA")(reference_forward)
-torch.library.impl("dnafast::conv1d_backward", "CUDA")(reference_backward)
+def backward_of_maxima(
+    gradient: Tensor, codes: Tensor, weight: Tensor, positions: Tensor, stride: int, padding: int, dilation: int
+) -> tuple[Tensor, Tensor]:
+    """The gradients of weight (C, 4, K) and bias (C,) where every channel keeps one position, by what stands there.
+
+    Args:
+        gradient: of the maxima (N, C), zero where ReLU was.
+        positions: of the maxima, int32 (N, C).
+    """
+    n, c = gradient.shape
+    reach = dilation * torch.arange(weight.shape[2], device=codes.device)
+    places = positions.long()[:, :, None] * stride + reach  # (N, C, K) in the padded sequence
+    letters = F.pad(codes, (padding, padding), value=4).gather(1, places.view(n, -1)).view(n, c, -1)
+    values = gradient[:, :, None]
+    of_bases = [torch.where(letters == base, values, 0).sum(0) for base in range(4)]
+    return torch.stack(of_bases, 1), gradient.sum(0)
+
+
+def _forward_cuda(
+    codes: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int,
+    padding: int,
+    dilation: int,
+    relu: bool,
+    pool: int,
+    track: bool,
+) -> tuple[Tensor, Tensor]:
+    options = (stride, padding, dilation)
+    sizes = _output_sizes(codes, weight, bias, *options, pool)
+    if codes.shape[0] and weight.dtype == torch.float32 and has_triton():
+        from dnafast.ops import conv1d_triton
+
+        positions = _positions(codes, weight, *options)
+        return conv1d_triton.forward(codes, weight, bias, *options, relu, pool, track, sizes, positions)
+    return reference_forward(codes, weight, bias, *options, relu, pool, track)
+
+
+def _backward_cuda(
+    gradient: Tensor,
+    codes: Tensor,
+    weight: Tensor,
+    output: Tensor,
+    positions: Tensor,
+    stride: int,
+    padding: int,
+    dilation: int,
+    relu: bool,
+    pool: int,
+) -> tuple[Tensor, Tensor]:
+    if pool == -1 and codes.shape[0]:
+        _check_devices(weight, gradient=gradient, codes=codes, output=output, positions=positions)
+        masked = gradient.masked_fill(output <= 0, 0) if relu else gradient
+        return backward_of_maxima(masked, codes, weight, positions, stride, padding, dilation)
+    return reference_backward(gradient, codes, weight, output, positions, stride, padding, dilation, relu, pool)
+
+
+torch.library.impl("dnafast::conv1d_forward", "CUDA")(_forward_cuda)
+torch.library.impl("dnafast::conv1d_backward", "CUDA")(_backward_cuda)
 
 
 @torch.library.impl("dnafast::conv1d", "CUDA")
@@ -155,7 +214,7 @@ def _conv1d_cuda(
     relu: bool = False,
     pool: int = 0,
 ) -> Tensor:
-    return reference_forward(codes, weight, bias, stride, padding, dilation, relu, pool, False)[0]
+    return _forward_cuda(codes, weight, bias, stride, padding, dilation, relu, pool, False)[0]
 
 
 # ---- shapes without values: fake kernels for torch.compile and torch.export ----

@@ -6,6 +6,7 @@ positions between two kept states.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -135,13 +136,17 @@ def reference(
     h0 = zeros if h0 is None else h0.contiguous()
     parts = [weight_ih, weight_hh] if bias_ih is None or bias_hh is None else [weight_ih, weight_hh, bias_ih, bias_hh]
     weights = [part[direction].contiguous() for direction in range(d) for part in parts]
-    options = (weights, len(parts) == 4, 1, 0.0, False, d == 2, True)
-    if cell == "lstm":
-        output, h_n, c_n = torch.lstm(x, [h0, zeros if c0 is None else c0.contiguous()], *options)
-        return output, h_n, c_n
-    function = {"gru": torch.gru, "rnn_tanh": torch.rnn_tanh, "rnn_relu": torch.rnn_relu}[cell]
-    output, h_n = function(x, h0, *options)
-    return output, h_n, none
+    trains = torch.is_grad_enabled()  # cuDNN differentiates only what was said to be training
+    options = (weights, len(parts) == 4, 1, 0.0, trains, d == 2, True)
+    with warnings.catch_warnings():
+        # cuDNN puts the weights in a row at each call: there is nothing that the caller could do about it.
+        warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
+        if cell == "lstm":
+            output, h_n, c_n = torch.lstm(x, [h0, zeros if c0 is None else c0.contiguous()], *options)
+            return output, h_n, c_n
+        function = {"gru": torch.gru, "rnn_tanh": torch.rnn_tanh, "rnn_relu": torch.rnn_relu}[cell]
+        output, h_n = function(x, h0, *options)
+        return output, h_n, none
 
 
 # ---- shapes without values: fake kernels for torch.compile and torch.export ----
