@@ -3,12 +3,15 @@
     python bench/collect.py FOLDER [FOLDER ...]
 
 The folders are those of ``python -m dnafast.bench``; each becomes ``results/<folder's name>.csv`` with a row for each
-model and task (means over seeds and folds, with their intervals), and a section of ``results/README.md``.
+model and task (means over seeds and folds, with their intervals), and a section of ``results/README.md``. Of a folder
+of ``--probe`` the section holds its answers, and ``results/<folder's name>_effects.csv`` and
+``_pairs.csv`` their figures.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +24,8 @@ from dnafast.report.tables import state
 from dnafast.report.wording import commands
 
 RESULTS = Path(__file__).parent / "results"
+# Where the files lay on the machine says nothing.
+_PATH = re.compile(r"(?<=[ =])[^ =|]*/(?=[^ ])")
 _FIGURES = (
     *("auroc", "auprc", "prevalence", "log_loss", "mcc"),
     *("genome_auprc", "genome_prevalence", "genome_recall_at_fdr_50"),
@@ -43,6 +48,9 @@ def main(folders: Sequence[str]) -> int:
         return 2
     sections = []
     for folder in map(Path, folders):
+        if (folder / "probe.json").exists():
+            sections += list(_answers(folder))
+            continue
         results = read_results(folder)
         rows = [row for dataset in results.datasets for row in _rows(dataset)]
         write_csv(RESULTS / f"{folder.name}.csv", rows)
@@ -80,9 +88,8 @@ def _rows(dataset: Dataset) -> Iterator[dict[str, Any]]:
 def _section(name: str, results: Results) -> Iterator[str]:
     for dataset in results.datasets:
         yield from ("", f"## {name} ({dataset.name})", "")
-        # Where the files lay on the machine says nothing.
-        yield from (f"    {re.sub('[^ =]*/', '', command)}" for command in commands(results))
-        yield from ("", f"{dataset.about.get('split', '')}. Table: [{name}.csv]({name}.csv).")
+        yield from (f"    {_PATH.sub('', command)}" for command in commands(results))
+        yield from ("", f"{dataset.about.get('split', '')}. {_where(results)}Table: [{name}.csv]({name}.csv).")
         for task in dataset.tasks:
             floor = best_floor(dataset, task)
             yield from (
@@ -94,6 +101,24 @@ def _section(name: str, results: Results) -> Iterator[str]:
             )
             for entry in dataset.entries:
                 yield _line(entry, task, None if floor is None else floor.high, None if floor is None else floor.mean)
+
+
+def _answers(folder: Path) -> Iterator[str]:
+    tables = []
+    for figures in ("effects", "pairs"):
+        table = f"{folder.name}_{figures}.csv"
+        shutil.copyfile(folder / f"{figures}.csv", RESULTS / table)
+        tables.append(f"[{table}]({table})")
+    head, _, text = (folder / "summary.md").read_text(encoding="utf-8").partition("\n# ")
+    title, _, text = text.partition("\n")
+    yield from ("", f"## {folder.name}: {title}", "", f"{head.strip()} Tables: {', '.join(tables)}.", "")
+    yield _PATH.sub("", text.strip())
+
+
+def _where(results: Results) -> str:
+    """The GPU, where the networks were trained on one."""
+    is_on_gpu = str(results.config.get("options", {}).get("device", "")).startswith("cuda")
+    return f"On one {results.config['machine']['gpu']}. " if is_on_gpu else ""
 
 
 def _line(entry: Entry, task: str, floor_high: float | None, floor: float | None) -> str:

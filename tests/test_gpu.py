@@ -19,6 +19,7 @@ from toy_training import Batches
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device"),
+    pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores"),  # torch.compile would have it allowed
 ]
 
@@ -128,6 +129,26 @@ def test_layers(cell: str) -> None:
     assert_near(actual[0], expected[0])
     for one, other in zip(*(state if cell == "lstm" else (state,) for state in (actual[1], expected[1])), strict=True):
         assert_near(one, other)
+
+
+@pytest.mark.parametrize("fewest", [0, 10**9])
+@pytest.mark.parametrize("pool", [0, 4, -1])
+def test_convolution_layer(pool: int, fewest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("fewest_predicting_on_cuda", "fewest_training_on_cuda"):
+        monkeypatch.setattr(dnn.Conv1d, name, fewest)
+    layer = dnn.Conv1d(4, 20, 8, padding="same", relu=True, pool=pool)
+    codes = torch.randint(0, 5, (6, 50), dtype=torch.uint8)
+    there = copy.deepcopy(layer).cuda()
+    assert there.is_for_operator(6, 50) == (fewest == 0)
+    expected, actual = layer(codes), there(codes.cuda())
+    assert_near(actual, expected)
+    gradient = torch.randn_like(expected)
+    wanted = torch.autograd.grad(expected, [layer.weight, layer.bias], gradient)
+    found = torch.autograd.grad(actual, [there.weight, there.bias], gradient.cuda())
+    for one, other in zip(found, wanted, strict=True):
+        assert_near(one, other)
+    with torch.no_grad():
+        assert_near(torch.jit.script(there)(codes.cuda()), expected)
 
 
 @pytest.mark.parametrize("cell", OPERATORS)
