@@ -1,8 +1,8 @@
 """Windows decoded from the packed genome in a device's memory: on a GPU, or by torch on the CPU where there is none.
 
 In a group: the device path, the native encoder into a reused buffer, and a memset of as many bytes on the device.
-Answers are compared before anything is timed. On the CPU the native encoder is what is used, and these figures tell what
-the same steps cost as torch operations; for a GPU there is more in ``bench/gpu.py``.
+Answers are compared before anything is timed. On the CPU the native encoder is what is used, and these figures tell
+what the same steps cost as torch operations; for a GPU there is more in ``bench/gpu.py``.
 """
 
 from __future__ import annotations
