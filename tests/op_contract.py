@@ -17,6 +17,8 @@ from torch import Tensor
 
 Arguments = dict[str, Any]
 
+# What an operator refuses, called by its bare name: with torch 2.15 all that C++ throws is a RuntimeError.
+REFUSAL = (ValueError, RuntimeError)
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 
 

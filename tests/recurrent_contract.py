@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from dnafast import ops
 from dnafast.ops.recurrent import GATES, reference
-from op_contract import TOLERANCE, Arguments, OperatorContract, strided
+from op_contract import REFUSAL, TOLERANCE, Arguments, OperatorContract, strided
 
 LAYERS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -505,7 +505,7 @@ class RecurrentContract:
             (codes, whole, state[:, :1]),
             (codes, whole, state.double()),
         ]:
-            with pytest.raises(ValueError) as native:
+            with pytest.raises(REFUSAL) as native:
                 torch.ops.dnafast.recurrent_forward(input, *weights, h0, None, cell, False)
             with pytest.raises(ValueError) as composed:
                 reference(input, *weights, h0, None, cell)

@@ -1,5 +1,6 @@
-// Checks of operator arguments. std::invalid_argument becomes ValueError in Python; the text is one sentence that names
-// the argument, its value and what would be right.
+// Checks of operator arguments. std::invalid_argument becomes ValueError in Python, with torch 2.15 RuntimeError: whoever
+// would tell it from other errors then compares the text. It is one sentence that names the argument, its value and what
+// would be right.
 #pragma once
 
 #include <sstream>
@@ -10,11 +11,15 @@
 
 namespace dnafast {
 
+// What was refused last on this thread.
+inline thread_local std::string last_refusal;
+
 template <class... Parts>
 [[noreturn]] void refuse(const Parts&... parts) {
   std::ostringstream text;
   ((text << parts), ...);
-  throw std::invalid_argument(text.str());
+  last_refusal = text.str();
+  throw std::invalid_argument(last_refusal);
 }
 
 // As Python writes a tuple.

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "ops/check.hpp"
 #include "ops/compat.hpp"
 #include "ops/cpu/instruction_set.hpp"
 
@@ -10,11 +11,17 @@ namespace {
 
 std::string instruction_set_name() { return name(instruction_set()); }
 
+std::string text_of_last_refusal() { return last_refusal; }
+
 }  // namespace
 }  // namespace dnafast
 
-STABLE_TORCH_LIBRARY(dnafast, m) { m.def("instruction_set() -> str"); }
+STABLE_TORCH_LIBRARY(dnafast, m) {
+  m.def("instruction_set() -> str");
+  m.def("last_refusal() -> str");
+}
 
 STABLE_TORCH_LIBRARY_IMPL(dnafast, CompositeExplicitAutograd, m) {
   m.impl("instruction_set", TORCH_BOX(&dnafast::instruction_set_name));
+  m.impl("last_refusal", TORCH_BOX(&dnafast::text_of_last_refusal));
 }

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 import dnafast
 from dnafast import ops
 from dnafast.ops.conv1d import backward_of_maxima, reference_backward, reference_forward
-from op_contract import TOLERANCE, Arguments, OperatorContract
+from op_contract import REFUSAL, TOLERANCE, Arguments, OperatorContract
 
 
 def one_hot(codes: Tensor, dtype: torch.dtype) -> Tensor:
@@ -313,7 +313,7 @@ def test_bad_arguments_are_told_in_one_sentence(
     function = torch.ops.dnafast.conv1d_forward if kernel == "native" else reference_forward
     codes, weight, bias = (*values, None)[:3]
     numbers = {"stride": 1, "padding": 0, "dilation": 1, "pool": 0, **options}
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+    with pytest.raises(REFUSAL, match=f"^{re.escape(message)}"):
         function(codes, weight, bias, **numbers, relu=False, track=False)
 
 
@@ -322,6 +322,19 @@ def test_the_first_bad_code_is_named() -> None:
     codes[650, 3] = codes[650, 4] = codes[690, 0] = 255
     with pytest.raises(ValueError, match=r"^codes\[650, 3\] is 255: "):
         ops.conv1d(codes, torch.randn(70, 4, 9))
+
+
+def test_a_refusal_is_a_value_error_in_inference_mode_too() -> None:
+    with torch.inference_mode(), pytest.raises(ValueError, match=r"^codes\[0, 0\] is 5: "):
+        ops.conv1d(torch.full((3, 30), 5, dtype=torch.uint8), WEIGHT)
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(ValueError, match="is 7"):
+        ops.conv1d(CODES + 7, WEIGHT)
+    with pytest.raises(RuntimeError, match="Expected a value of type 'int'") as caught:
+        ops.conv1d(CODES, WEIGHT, stride=2**70)
+    assert caught.type is RuntimeError
 
 
 def test_another_device_is_told() -> None:
@@ -336,7 +349,7 @@ def test_a_backward_argument_on_another_device_is_told(argument: str, kernel: st
     output, positions = torch.ops.dnafast.conv1d_forward(CODES, WEIGHT, None, 1, 0, 1, True, 2, True)
     arguments = {"gradient": output, "codes": CODES, "weight": WEIGHT, "output": output, "positions": positions}
     arguments[argument] = arguments[argument].to("meta")
-    with pytest.raises(ValueError, match=f"^{argument} is on meta: expected the device of weight, cpu"):
+    with pytest.raises(REFUSAL, match=f"^{argument} is on meta: expected the device of weight, cpu"):
         function(**arguments, stride=1, padding=0, dilation=1, relu=True, pool=2)
 
 
@@ -399,7 +412,7 @@ def test_forward_mode_is_refused(argument: str, requires_grad: bool) -> None:
 
 def test_positions_of_another_call_are_refused() -> None:
     gradient, positions = torch.ones(2, 3), torch.full((2, 3), 26, dtype=torch.int32)
-    with pytest.raises(ValueError, match="positions holds 26 for output 0: expected what conv1d_forward returned"):
+    with pytest.raises(REFUSAL, match="positions holds 26 for output 0: expected what conv1d_forward returned"):
         torch.ops.dnafast.conv1d_backward(gradient, CODES, WEIGHT, gradient, positions, 1, 0, 1, False, -1)
 
 

@@ -3,7 +3,7 @@
 Importing this package loads the operator library and registers its autograd, ``torch.compile`` and CUDA halves.
 """
 
-from dnafast.ops._library import library_path
+from dnafast.ops._library import library_path, told
 from dnafast.ops.conv1d import conv1d
 from dnafast.ops.gru import gru
 from dnafast.ops.lstm import lstm
@@ -22,5 +22,8 @@ def instruction_set() -> str:
     """
     import torch
 
-    name: str = torch.ops.dnafast.instruction_set()
+    try:
+        name: str = torch.ops.dnafast.instruction_set()
+    except RuntimeError as error:
+        raise told(error) from None
     return name

@@ -31,3 +31,8 @@ def library_path() -> Path:
 
 
 torch.ops.load_library(library_path())
+
+
+def told(error: RuntimeError) -> Exception:
+    """An error of an operator as its docstring has it: torch 2.15 hands on what was refused as RuntimeError."""
+    return ValueError(str(error)) if str(error) == torch.ops.dnafast.last_refusal() else error

@@ -13,7 +13,7 @@ from torch.autograd.forward_ad import unpack_dual
 from torch.nn import functional as F
 
 from dnafast.device import has_triton
-from dnafast.ops import _library  # noqa: F401  (loads torch.ops.dnafast)
+from dnafast.ops._library import told
 from dnafast.ops._one_hot import one_hot
 
 # ---- the public function ----
@@ -62,7 +62,10 @@ def conv1d(
     for name, number in (("stride", stride), ("padding", padding), ("dilation", dilation), ("pool", pool)):
         if not hasattr(number, "__index__"):
             raise TypeError(f"{name}={number!r} must be a whole number")
-    output: Tensor = torch.ops.dnafast.conv1d(codes, weight, bias, stride, padding, dilation, relu, pool)
+    try:
+        output: Tensor = torch.ops.dnafast.conv1d(codes, weight, bias, stride, padding, dilation, relu, pool)
+    except RuntimeError as error:
+        raise told(error) from None
     return output
 
 
@@ -341,9 +344,11 @@ def _conv1d_autograd(
         if tensor is not None and unpack_dual(tensor).tangent is not None:
             raise RuntimeError(f"{_ONCE}, not in forward mode: take gradients with backward() or torch.autograd.grad")
     track = torch.is_grad_enabled() and (weight.requires_grad or (bias is not None and bias.requires_grad))
-    output: Tensor = torch.ops.dnafast.conv1d_forward(
-        codes, weight, bias, stride, padding, dilation, relu, pool, track
-    )[0]
+    options = (stride, padding, dilation, relu, pool)
+    try:
+        output: Tensor = torch.ops.dnafast.conv1d_forward(codes, weight, bias, *options, track)[0]
+    except RuntimeError as error:
+        raise told(error) from None
     return output
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
-from dnafast.ops import _library  # noqa: F401  (loads torch.ops.dnafast)
+from dnafast.ops._library import told
 from dnafast.ops._one_hot import one_hot
 
 #: Gates of each cell that the operators know.
@@ -57,12 +57,16 @@ def stacked(
         weight_ih, weight_hh, bias_ih, bias_hh = (*joined, None, None)[:4]
         h = None if h0 is None else h0[first : first + directions]
         c = None if c0 is None else c0[first : first + directions]
-        if cell == "lstm":
-            x, *state = torch.ops.dnafast.lstm(x, weight_ih, weight_hh, bias_ih, bias_hh, h, c)
-        elif cell == "gru":
-            x, *state = torch.ops.dnafast.gru(x, weight_ih, weight_hh, bias_ih, bias_hh, h)
-        else:
-            x, *state = torch.ops.dnafast.rnn(x, weight_ih, weight_hh, bias_ih, bias_hh, h, cell == "rnn_relu")
+        arguments = (x, weight_ih, weight_hh, bias_ih, bias_hh, h)
+        try:
+            if cell == "lstm":
+                x, *state = torch.ops.dnafast.lstm(*arguments, c)
+            elif cell == "gru":
+                x, *state = torch.ops.dnafast.gru(*arguments)
+            else:
+                x, *state = torch.ops.dnafast.rnn(*arguments, cell == "rnn_relu")
+        except RuntimeError as error:
+            raise told(error) from None
         states.append(tuple(state))
     h_n, *c_n = (parts[0] if layers == 1 else torch.cat(parts) for parts in zip(*states, strict=True))
     return x, h_n, c_n[0] if c_n else None
@@ -320,7 +324,10 @@ def differentiable(
     keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
     narrow = keep and weight_ih.dtype == torch.bfloat16
     wide = [t.float() if narrow and t is not None and t.dtype == torch.bfloat16 else t for t in tensors]
-    output, h_n, c_n, _ = torch.ops.dnafast.recurrent_forward(*wide, cell, keep)
+    try:
+        output, h_n, c_n, _ = torch.ops.dnafast.recurrent_forward(*wide, cell, keep)
+    except RuntimeError as error:
+        raise told(error) from None
     return (output.bfloat16(), h_n.bfloat16(), c_n.bfloat16()) if narrow else (output, h_n, c_n)
 
 
