@@ -1,6 +1,6 @@
-// Checks of operator arguments. std::invalid_argument becomes ValueError in Python, with torch 2.15 RuntimeError: whoever
-// would tell it from other errors then compares the text. It is one sentence that names the argument, its value and what
-// would be right.
+// Checks of operator arguments. std::invalid_argument becomes ValueError in Python, with torch 2.15 RuntimeError:
+// whoever would tell it from other errors then compares the text. It is one sentence that names the argument, its value
+// and what would be right.
 #pragma once
 
 #include <sstream>
