@@ -195,7 +195,8 @@ def _moved(thresholds: Sequence[float], moved: NDArray[np.float64]) -> list[floa
 def _no_word_of_its_end() -> Iterator[None]:
     """TorchScript is deprecated, which users of an exported network need not be told each time."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+        for category in (DeprecationWarning, FutureWarning):  # the first up to torch 2.14
+            warnings.filterwarnings("ignore", "`torch.jit", category)
         warnings.filterwarnings("ignore", ".*TorchScript.*", DeprecationWarning)
         yield
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 import dnafast
 from dnafast import ops
 from dnafast.ops.conv1d import backward_of_maxima, reference_backward, reference_forward
-from op_contract import REFUSAL, TOLERANCE, Arguments, OperatorContract
+from op_contract import REFUSAL, TOLERANCE, Arguments, OperatorContract, quiet_opcheck
 
 
 def one_hot(codes: Tensor, dtype: torch.dtype) -> Tensor:
@@ -269,6 +269,7 @@ def test_gradients_from_the_places_of_maxima(stride: int, padding: int, dilation
         torch.testing.assert_close(one, other)
 
 
+@quiet_opcheck
 @pytest.mark.parametrize("case", TestConv1dContract.cases, ids=str)
 def test_opcheck_of_forward_and_backward(case: dict[str, Any]) -> None:
     arguments = TestConv1dContract().arguments(torch.float32, **case)
