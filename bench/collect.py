@@ -36,7 +36,20 @@ AUROC and AUPRC on the test part, means over seeds, with 95 % intervals from a b
 groups of related sequences (over several seeds, from the lowest lower to the highest upper end). "Above" means that the
 interval lies wholly above that of the best floor, which is the best of three logistic regressions. Made by
 `python bench/collect.py`; every figure is in the tables beside this page. Where several runs went at a time, their
-`train_seconds` are those of a shared machine and measure nothing.
+`train_seconds` are those of a shared machine and measure nothing. torch and native start from the same weights and see
+the same batches; where their figures differ, rounding in training has grown. On a GPU recurrent layers are cuDNN's in
+both.
+
+In short: with a few thousand training sequences a logistic regression on counts of 6-mers is hard to beat. On human
+promoters `multiscale_cnn` alone is clearly above it (.892 against .851); on E. coli, over five folds, `multiscale_cnn`
+and `swap[core=none,head=flatten]` are, but not above the regression on base by position; on binding sites (tf/0), with
+6,000 or all 32,378 sequences, on yeast and on 4,048 windows of human DNase-seq no network is. Among recurrent networks
+the choice of the cell moves AUROC less than the interval is wide.
+
+Data: E. coli K-12 promoters of all sigma factors (81 bp, with coordinates), DNase-seq peaks of GM12878, HepG2 and
+A549 (ENCODE, lifted to hg38, ten windows of chromosome 1), ATAC-seq of S. cerevisiae called by MACS3 hmmratac, core
+promoters and the binding sites tf/0 of GUE (Zhou et al. 2023; of the promoters, 8,600 distinct sequences, drawn anew
+into parts by shared words).
 """
 _TABLE = ("| model | AUROC | AUPRC | against the best floor | training |", "|:--|:--|:--|:--|:--|")
 
@@ -112,7 +125,7 @@ def _answers(folder: Path) -> Iterator[str]:
     head, _, text = (folder / "summary.md").read_text(encoding="utf-8").partition("\n# ")
     title, _, text = text.partition("\n")
     yield from ("", f"## {folder.name}: {title}", "", f"{head.strip()} Tables: {', '.join(tables)}.", "")
-    yield _PATH.sub("", text.strip())
+    yield from (_PATH.sub("", line) if line.startswith("    ") else line for line in text.strip().split("\n"))
 
 
 def _where(results: Results) -> str:

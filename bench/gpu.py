@@ -147,7 +147,7 @@ def in_torch(held: DeviceGenome, places: list[Tensor], encoding: Any) -> Tensor:
 
 
 def copying(genome: dnafast.Genome, windows: dnafast.Windows, encoding: Any, count: int) -> Callable[[], Tensor]:
-    """The way of a loader without a genome on the device, without its overlap."""
+    """The way of a loader without a genome on the device: a batch is encoded while the one before is copied."""
     pinned = torch.empty((count, *encoding.shape(1000)), dtype=getattr(torch, encoding.dtype), pin_memory=True)
 
     def run() -> Tensor:

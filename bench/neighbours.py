@@ -3,8 +3,9 @@
     python bench/neighbours.py [FOLDER]
 
 Processes that only count keep 0, 1 or 3 processors busy, while a child process trains on two threads; its threads wait
-as dnafast has them (a short spin), always spinning (torch's way) or asleep. Means over steps of 64 sequences of 200
-bases. Writes ``neighbours.csv`` and ``neighbours.md`` into the folder, ``bench/results`` by default.
+as dnafast has them (a short spin), spinning (``OMP_WAIT_POLICY=ACTIVE``) or asleep (``PASSIVE``). Means over steps of
+64 sequences of 200 bases. Writes ``neighbours.csv`` and ``neighbours.md`` into the folder, by default
+``bench/results``.
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@
 
 Convolution, recurrent layers over base codes and PromoterLSTM, to predict and to train (forward and backward), against
 torch (eager in float32 and bfloat16, ``torch.compile``, TorchScript) and ONNX Runtime on one-hot that is ready-made.
-Each gets its batch in pieces of the size that suits it best; medians. Differences are the largest to float64, those of
-gradients as a share of the largest one. torch's threads wait by the policy that is set: ``OMP_WAIT_POLICY=ACTIVE`` may
-suit rivals better on quiet cores. Writes ``operators.csv`` and ``operators.md`` into the folder (``bench/results``).
+Each gets its batch in pieces of 64, 256 or 512, whichever is fastest for it (``torch.compile`` 256); medians.
+Differences are the largest to float64, those of gradients as a share of the largest one. torch's threads wait by the
+policy that is set: ``OMP_WAIT_POLICY=ACTIVE`` may suit rivals better on quiet cores. Writes ``operators.csv`` and
+``operators.md`` into the folder (``bench/results``).
 """
 
 from __future__ import annotations
@@ -234,8 +235,9 @@ def table(rows: list[Row], load: tuple[float, float]) -> str:
     lines = [
         "# Operators on the CPU",
         "",
-        f"Sequences a second, medians of one run; batches of {BATCH} in pieces that suit each best; in brackets the "
-        f"largest difference to float64 (of gradients: as a share of the largest). {threads.usable_cpus()} processors, "
+        f"Sequences a second, medians of one run; batches of {BATCH} in pieces of {PIECES}, as suits each best; in "
+        "brackets the largest difference to float64 (of gradients: as a share of the largest). "
+        f"{threads.usable_cpus()} processors, "
         f"{ops.instruction_set()}, torch {torch.__version__}, {policy}; load average {load[0]:.1f}, "
         f"{load[1]:.1f} at the end. "
         "The last column is ours in float32 against the best of the others, bfloat16 left out and with it. Made by "

@@ -432,6 +432,30 @@ def test_terminal_table_fits_and_shows_floors(demonstration: Path) -> None:
         assert any(line.strip().startswith(name) for line in lines)
 
 
+def test_terminal_says_on_which_side_of_the_best_floor(tmp_path: Path) -> None:
+    reported(tmp_path, models=("kmer_logistic", "lstm", "danq", "basset"), datasets={"one": ("open",)}, seeds=2)
+    dataset = read_results(tmp_path).datasets[0]
+    floor = estimate(next(entry for entry in dataset.entries if entry.family == "floor").on("open"), "auroc")
+    terminal = io.StringIO()
+    Console(file=terminal, width=100).print(terminal_table(tmp_path))
+    signs = {}
+    for entry in dataset.entries:
+        line = next(line for line in terminal.getvalue().splitlines() if line.strip().startswith(entry.label))
+        found = estimate(entry.on("open"), "auroc")
+        sign = re.search(r"–\.\d\d([~+−]?) ", line)
+        assert sign
+        signs[entry.label] = sign[1]
+        if entry.family == "floor":
+            assert sign[1] == ""
+        elif found.low > floor.high:
+            assert sign[1] == "+"
+        elif found.high >= floor.low:
+            assert sign[1] == "~"
+        else:
+            assert sign[1] == ("−" if entry.converged("open") else "")
+    assert len(set(signs.values())) > 1
+
+
 def test_single_model_and_single_task(tmp_path: Path) -> None:
     page = reported(tmp_path, models=("basset",), datasets={"one": ("open",)}, seeds=1)
     assert "basset" in page.words

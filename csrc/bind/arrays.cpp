@@ -19,8 +19,8 @@ void require(const py::array& array, const char* name, const py::dtype& dtype) {
     if (is_contiguous(array) && is_aligned(array)) return;
     throw py::type_error(std::string(name) + " must be a C-contiguous, aligned array");
   }
-  throw py::type_error(std::string(name) + " must be an array of " + std::string(py::str(dtype)) + ", not " +
-                       std::string(py::str(array.dtype())));
+  throw py::type_error(std::string(name) + " must be an array of " + std::string(py::str(py::handle(dtype))) +
+                       ", not " + std::string(py::str(py::handle(array.dtype()))));
 }
 
 WindowColumns view_windows(const py::array& contig, const py::array& start, const py::array& strand) {

@@ -28,7 +28,8 @@ void register_runtime(py::module_& m) {
   static py::handle format_error = PyErr_NewExceptionWithDoc(
       "dnafast._core.FormatError", "A file that is not what it should be.", PyExc_ValueError, nullptr);
   m.attr("FormatError") = format_error;
-  py::register_exception_translator([](std::exception_ptr pointer) {
+  // Of this module alone: pybind11 would hand all of them what torch throws too, where both have one version of it.
+  py::register_local_exception_translator([](std::exception_ptr pointer) {
     try {
       if (pointer) std::rethrow_exception(pointer);
     } catch (const FormatError& error) {

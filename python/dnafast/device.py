@@ -1,7 +1,7 @@
-"""The packed genome in a device's memory, where windows are decoded and encoded by torch operations.
+"""The packed genome in a device's memory, where windows are decoded and encoded: by Triton, or by torch operations.
 
-Nothing but coordinates crosses the bus. The same code runs on the CPU, and what comes out is, byte for byte, what the
-native half gives.
+Nothing but coordinates crosses the bus. The torch operations run on the CPU too, and what comes out is, byte for byte,
+what the native half gives.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import threading
 from functools import lru_cache
 from typing import Any
@@ -190,8 +191,9 @@ class DeviceGenome:
 
 @lru_cache(maxsize=1)
 def has_triton() -> bool:
-    """Whether Triton is installed, as it is beside torch for CUDA."""
-    return importlib.util.find_spec("triton") is not None
+    """Whether Triton is installed, as it is beside torch for CUDA, with the C compiler that its launcher needs."""
+    compilers = (os.environ.get("CC", ""), "gcc", "clang", "cc")
+    return importlib.util.find_spec("triton") is not None and any(map(shutil.which, filter(None, compilers)))
 
 
 _held: WeakValueDictionary[tuple[Genome, str], DeviceGenome] = WeakValueDictionary()

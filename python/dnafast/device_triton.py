@@ -33,8 +33,9 @@ def _decode(  # type: ignore[no-untyped-def]
     HALVINGS: tl.constexpr,
     BASES: tl.constexpr,
 ):
-    window = tl.program_id(0).to(tl.int64)
-    offset = tl.program_id(1) * BASES + tl.arange(0, BASES)
+    stretches = tl.cdiv(length, BASES)
+    window = (tl.program_id(0) // stretches).to(tl.int64)
+    offset = tl.program_id(0) % stretches * BASES + tl.arange(0, BASES)
     inside = offset < length
     number = tl.load(contig + window * contig_stride).to(tl.int64)
     size = tl.load(contigs + 2 * number)
@@ -101,7 +102,8 @@ def decode(
         return out
     is_one_hot = isinstance(encoding, OneHot)
     with torch.cuda.device(packed.device):
-        _decode[(len(contig), triton.cdiv(length, _BASES))](
+        # All along the first axis, which alone may be longer than 65,535.
+        _decode[(len(contig) * triton.cdiv(length, _BASES),)](
             packed,
             contigs,
             borders,

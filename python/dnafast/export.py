@@ -195,8 +195,8 @@ def _moved(thresholds: Sequence[float], moved: NDArray[np.float64]) -> list[floa
 def _no_word_of_its_end() -> Iterator[None]:
     """TorchScript is deprecated, which users of an exported network need not be told each time."""
     with warnings.catch_warnings():
-        for category in (DeprecationWarning, FutureWarning):  # the first up to torch 2.14
-            warnings.filterwarnings("ignore", "`torch.jit", category)
+        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+        warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)  # from torch 2.15 on
         warnings.filterwarnings("ignore", ".*TorchScript.*", DeprecationWarning)
         yield
 
@@ -395,7 +395,6 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> ExportedModel:
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"{path} is damaged, or no network that dnafast exported") from error
     if provenance.get("format") != FORMAT:
-        raise ValueError(
-            f"{path} has format {provenance.get('format')}, and this dnafast reads {FORMAT}: export it anew"
-        )
+        found = provenance.get("format")
+        raise ValueError(f"{path} has format {found}, and this dnafast reads {FORMAT}: export it anew")
     return ExportedModel(module.eval(), provenance)

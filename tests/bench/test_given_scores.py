@@ -21,6 +21,15 @@ def test_scores_of_another_tool_stand_in_the_tables(table, tmp_path):
     assert "tool" in (out / "report.html").read_text()
 
 
+def test_a_table_of_predict_is_taken_as_it_is(table, tmp_path):
+    path = scores_of(table, tmp_path)
+    path.write_text(path.read_text().replace("sequence\tscore", f"sequence\t{table.stem}"))
+    out = tmp_path / "out"
+    data = ["--table", str(table), "--quick", "--models", "gc_logistic", "--out", str(out)]
+    assert main([*data, "--scores", f"tool={path}"]) == 0
+    assert float(rows(out / "runs.csv")[-1]["auroc"]) > 0.9
+
+
 def test_scores_that_are_no_probabilities_are_ranked(table, tmp_path):
     def logit(line: str) -> str:
         sequence, score = line.split("\t")

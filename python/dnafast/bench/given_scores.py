@@ -49,8 +49,9 @@ def read_scores(path: Path, data: Dataset) -> GivenScores:
     """Read a table of scores and match it to the rows of a data set.
 
     The table is tab- or comma-separated with a header line, plain or gzip. Windows of a genome are matched by the
-    columns contig (or #contig), start and end, sequences by the column sequence; the scores are in a column score, or
-    with several tasks in a column for each of them, named like the task. Rows of other parts may be there.
+    columns contig (or #contig), start and end, sequences by the column sequence; the scores are in a column for each
+    task, named like it, as ``dnafast predict`` writes them, or with one task in a column score. Rows of other parts may
+    be there.
 
     Raises:
         FileNotFoundError: no such file.
@@ -110,7 +111,8 @@ def _rows(path: Path, data: Dataset) -> Iterator[tuple[int, str, tuple[float, ..
     delimiter = "\t" if "\t" in lines[0] else ","
     header = [name.strip().removeprefix("#") for name in lines[0].split(delimiter)]
     wanted = list(_PLACE) if data.kind == "genome" else ["sequence"]
-    tasks = ["score"] if len(data.tasks) == 1 else list(data.tasks)
+    # One task needs no name, but has one in a table of dnafast predict.
+    tasks = ["score"] if len(data.tasks) == 1 and data.tasks[0] not in header else list(data.tasks)
     for name in (*wanted, *tasks):
         if name not in header:
             raise ValueError(f"{path}, line 1: the column {name!r} is missing (there are {', '.join(header)})")

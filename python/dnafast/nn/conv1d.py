@@ -21,8 +21,9 @@ class Conv1d(nn.Conv1d):
 
     Codes never become one-hot: the native operator adds rows of tables. One-hot is turned back into codes where it is
     exactly that, on the CPU, and no gradient of it is asked for. Torch is called for what the operator does not have
-    (other input channels than four, groups, padding other than zeros, float16 and bfloat16 weights, CUDA) or does more
-    slowly (a single short sequence). Under autocast the operator runs in float32.
+    (other input channels than four, groups, padding other than zeros, float16 and bfloat16 weights) or does more slowly
+    (a single short sequence; on CUDA small batches), and on CUDA where it is compiled or under autocast. On the CPU the
+    operator runs in float32 under autocast.
 
     Args:
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype: as
@@ -44,13 +45,14 @@ class Conv1d(nn.Conv1d):
     # about a hundred.
     fewest_one_hot = 512
     # Outputs, before pooling, from which on the kernel for a GPU is faster than cuDNN. Measured on an H100, torch 2.11,
-    # for layers of 32 x 11 to 320 x 8, with 32 to 2,048 sequences of 200 to 1,000 bases.
+    # for layers of 32 x 11 to 320 x 8, with 32 to 2,048 sequences of 200 to 1,000 bases; fewer would not fill it.
+    fewest_sequences_on_cuda = 32
     fewest_predicting_on_cuda = 8_000_000
     fewest_training_on_cuda = 24_000_000
     __constants__ = [  # noqa: RUF012
         *nn.Conv1d.__constants__,
         *("fewest_predicting", "fewest_training", "fewest_one_hot"),
-        *("fewest_predicting_on_cuda", "fewest_training_on_cuda"),
+        *("fewest_sequences_on_cuda", "fewest_predicting_on_cuda", "fewest_training_on_cuda"),
     ]
 
     def __init__(
@@ -86,7 +88,6 @@ class Conv1d(nn.Conv1d):
         self.both_ends: int = left
         self.more_right: int = right - left
         self.fits_operator: bool = self.can_replace(self)
-        self.fused_on_cuda: bool = has_triton()
 
     @staticmethod
     def can_replace(layer: nn.Conv1d) -> bool:
@@ -130,17 +131,25 @@ class Conv1d(nn.Conv1d):
         single_or_double = self.weight.dtype == torch.float32 or self.weight.dtype == torch.float64
         trains = torch.is_grad_enabled() and self.weight.requires_grad
         if self.weight.device.type == "cuda":
-            # The kernel for a GPU is Python's: a file for TorchScript may be read without.
-            fused = self.fused_on_cuda and not torch.jit.is_scripting()  # type: ignore[attr-defined]
-            outputs = n * self.out_channels * (length // self.stride[0])
-            enough = outputs >= (self.fewest_training_on_cuda if trains else self.fewest_predicting_on_cuda)
-            return fused and enough and self.fits_operator and self.weight.dtype == torch.float32
+            if torch.jit.is_scripting():  # type: ignore[attr-defined]
+                return False  # the kernel for a GPU is Python's
+            return self._is_for_kernel(n, n * self.out_channels * (length // self.stride[0]), trains)
         if not (self.fits_operator and single_or_double and self.weight.device.type == "cpu"):
             return False
         if n != 1:
             return True
         work = self.weight.numel() * length // self.stride[0]
         return work >= (self.fewest_training if trains else self.fewest_predicting)
+
+    @torch.jit.unused
+    def _is_for_kernel(self, n: int, outputs: int, trains: bool) -> bool:
+        # A compiler would hold the choice against other batch sizes, and under autocast its type would depend on them.
+        if torch.compiler.is_compiling() or torch.is_autocast_enabled("cuda") or not has_triton():
+            return False
+        if not self.fits_operator or self.weight.dtype != torch.float32 or n < self.fewest_sequences_on_cuda:
+            return False
+        enough = outputs >= (self.fewest_training_on_cuda if trains else self.fewest_predicting_on_cuda)
+        return enough and torch.cuda.get_device_capability(self.weight.device) >= (8, 0)
 
     def _may_be_one_hot(self, input: Tensor) -> bool:
         """Whether it is worth a look: not where tracing forbids to look, or somebody wants gradients of the input."""

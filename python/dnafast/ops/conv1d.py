@@ -69,7 +69,7 @@ def conv1d(
     return output
 
 
-# ---- the same in plain torch: the reference, and what runs on CUDA ----
+# ---- the same in plain torch: the reference, and what runs on CUDA without Triton ----
 
 
 def reference_forward(

@@ -2,7 +2,8 @@
 
 One-hot is made in registers, a tile at a time, and multiplied on the tensor cores. A float32 weight is the sum of three
 bfloat16 numbers, and zeros and ones are exact: three products with sums in float32 give what float32 gives, be TF32
-allowed or not. What cuDNN takes on one-hot stands beside it in ``bench/results/gpu.md``.
+allowed or not (weights beyond bfloat16's largest number, infinite ones among them, give NaN). What cuDNN takes on
+one-hot stands beside it in ``bench/results/gpu.md``.
 """
 
 from __future__ import annotations
@@ -61,13 +62,14 @@ def _convolve(  # type: ignore[no-untyped-def]
 
     WHOLE pools all positions, tile after tile; else a row is one pooled position, whose positions follow in turn.
     """
-    sequence = tl.program_id(0).to(tl.int64)
+    tiles = 1 if WHOLE else tl.cdiv(n_outputs, POSITIONS)
+    sequence = (tl.program_id(0) // tiles).to(tl.int64)
     row = tl.arange(0, POSITIONS)
-    channel = tl.program_id(2) * CHANNELS + tl.arange(0, CHANNELS)
+    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     codes += sequence * length
     best = tl.full((POSITIONS, CHANNELS), float("-inf"), tl.float32)
     at = tl.zeros((POSITIONS, CHANNELS), tl.int32)
-    first = tl.program_id(1) * POSITIONS
+    first = tl.program_id(0) % tiles * POSITIONS
     turns = tl.cdiv(n_positions, POSITIONS) if WHOLE else pool
     for turn in range(turns):
         position = turn * POSITIONS + row if WHOLE else (first + row) * pool + turn
@@ -112,7 +114,7 @@ def _convolve(  # type: ignore[no-untyped-def]
         if RELU:
             best = tl.where(best < 0, 0.0, best)
         inside = (outputs < n_outputs)[:, None] & (channel < n_channels)[None, :]
-        address = sequence * n_channels * n_outputs + channel[None, :] * n_outputs + outputs[:, None]
+        address = (sequence * n_channels + channel)[None, :] * n_outputs + outputs[:, None]
         tl.store(output + address, best, mask=inside)
         if TRACK:
             tl.store(where + address, (outputs[:, None] * pool + at), mask=inside)
@@ -138,6 +140,7 @@ def forward(
         positions: of the convolution, before pooling.
     """
     codes, weight = codes.contiguous(), weight.contiguous()
+    bias = None if bias is None else bias.contiguous()
     n, length = codes.shape
     c, width4 = weight.shape[0], 4 * weight.shape[2]
     n_weights = triton.cdiv(width4, _WEIGHTS.value) * _WEIGHTS.value
@@ -151,7 +154,8 @@ def forward(
         _split[(n_weights // _WEIGHTS.value, blocks)](
             weight, parts, c, width4, n_weights, CHANNELS=channels, WEIGHTS=_WEIGHTS
         )
-        _convolve[(n, 1 if pool == -1 else triton.cdiv(outputs, _POSITIONS), blocks)](
+        # Tiles lie along the first axis, which alone may be longer than 65,535.
+        _convolve[(n * (1 if pool == -1 else triton.cdiv(outputs, _POSITIONS)), blocks)](
             codes,
             parts,
             bias,

@@ -17,6 +17,10 @@ from torch.autograd.forward_ad import unpack_dual
 from dnafast.ops._library import told
 from dnafast.ops._one_hot import one_hot
 
+# cuDNN puts the weights in a row at each call: there is nothing that a caller of the operators could do about it. Said
+# once, for a filter around each call would be another thread's too.
+warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
+
 #: Gates of each cell that the operators know.
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 
@@ -142,15 +146,12 @@ def reference(
     weights = [part[direction].contiguous() for direction in range(d) for part in parts]
     trains = torch.is_grad_enabled()  # cuDNN differentiates only what was said to be training
     options = (weights, len(parts) == 4, 1, 0.0, trains, d == 2, True)
-    with warnings.catch_warnings():
-        # cuDNN puts the weights in a row at each call: there is nothing that the caller could do about it.
-        warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
-        if cell == "lstm":
-            output, h_n, c_n = torch.lstm(x, [h0, zeros if c0 is None else c0.contiguous()], *options)
-            return output, h_n, c_n
-        function = {"gru": torch.gru, "rnn_tanh": torch.rnn_tanh, "rnn_relu": torch.rnn_relu}[cell]
-        output, h_n = function(x, h0, *options)
-        return output, h_n, none
+    if cell == "lstm":
+        output, h_n, c_n = torch.lstm(x, [h0, zeros if c0 is None else c0.contiguous()], *options)
+        return output, h_n, c_n
+    function = {"gru": torch.gru, "rnn_tanh": torch.rnn_tanh, "rnn_relu": torch.rnn_relu}[cell]
+    output, h_n = function(x, h0, *options)
+    return output, h_n, none
 
 
 # ---- shapes without values: fake kernels for torch.compile and torch.export ----

@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from dnafast.report import numbers, wording
-from dnafast.report.results import Dataset, Entry, best_floor, cost, estimate, read_results
+from dnafast.report.results import Dataset, Entry, Estimate, best_floor, cost, estimate, read_results
 from dnafast.report.tables import mark
 
 _SIGNS = {"budget_ended": "†", "at_chance": "‡"}
 _LEGEND = (
-    "AUROC with its 95 % interval. ~ overlaps the best floor  † budget ended before it converged  "
+    "AUROC with its 95 % interval. + above, ~ overlapping, − below the best floor  † budget ended before it converged  "
     "‡ not told from chance on validation  ! a run did not finish. No winner is named."
 )
 _COLOURS = {
@@ -77,9 +77,19 @@ def _figure(dataset: Dataset, entry: Entry, task: str) -> Text:
     text = Text(numbers.quality(found.mean))
     if found.low is not None and found.high is not None:
         text.append(f" {found.low:.2f}–{found.high:.2f}".replace("0.", "."), style="dim")
-    if mark(entry, task, best_floor(dataset, task)).startswith("overlaps"):
-        text.append("~")
+    text.append(_side(entry, task, best_floor(dataset, task)))
     return text
+
+
+def _side(entry: Entry, task: str, floor: Estimate | None) -> str:
+    """On which side of the best floor: nothing is said of a floor, nor of a worse network that did not converge."""
+    said = mark(entry, task, floor)
+    if said:
+        return "~" if said.startswith("overlaps") else "−"
+    found = estimate(entry.on(task), "auroc")
+    if entry.family == "floor" or found is None or found.low is None or floor is None:
+        return ""
+    return "+" if found.low > (floor.mean if floor.high is None else floor.high) else ""
 
 
 def _failures(dataset: Dataset) -> list[Text]:
