@@ -36,7 +36,20 @@ void check_state(const char* name, const std::optional<Tensor>& state, const Rec
   check_sizes(name, *state, {shape.directions, shape.sequences, shape.hidden}, "(directions, sequences, hidden)");
 }
 
-// Arguments of a layer as the schema has them, from here on contiguous.
+Tensor widened(const Tensor& tensor) {
+  return tensor.scalar_type() == ScalarType::BFloat16 ? torch::stable::to(tensor, ScalarType::Float) : tensor;
+}
+
+std::optional<Tensor> widened(const std::optional<Tensor>& tensor) {
+  return tensor.has_value() ? std::optional<Tensor>(widened(*tensor)) : tensor;
+}
+
+Tensor rounded_as(const Tensor& like, const Tensor& tensor) {
+  return tensor.scalar_type() == like.scalar_type() ? tensor : torch::stable::to(tensor, like.scalar_type());
+}
+
+// Arguments of a layer as the schema has them, from here on contiguous; of bfloat16 the parameters widened, and the
+// dense input where there is no kernel for pairs of it.
 struct Arguments {
   Tensor input, weight_ih, weight_hh;
   std::optional<Tensor> bias_ih, bias_hh;
@@ -47,7 +60,8 @@ struct Arguments {
     check_cpu("input", input);
     check_cpu("weight_ih", weight_ih);
     check_cpu("weight_hh", weight_hh);
-    check_floating("weight_ih", weight_ih);
+    const bool bfloat16 = weight_ih.scalar_type() == ScalarType::BFloat16;
+    if (!bfloat16) check_floating("weight_ih", weight_ih);
     check_same_dtype("weight_hh", weight_hh, "weight_ih", weight_ih);
     RecurrentShape shape{};
     shape.cell = cell;
@@ -69,12 +83,13 @@ struct Arguments {
     if (bias_ih.has_value()) {
       check_bias("bias_ih", *bias_ih, shape);
       check_bias("bias_hh", *bias_hh, shape);
-      bias_ih = torch::stable::contiguous(*bias_ih);
-      bias_hh = torch::stable::contiguous(*bias_hh);
+      bias_ih = torch::stable::contiguous(widened(*bias_ih));
+      bias_hh = torch::stable::contiguous(widened(*bias_hh));
     }
-    input = torch::stable::contiguous(input);
-    weight_ih = torch::stable::contiguous(weight_ih);
-    weight_hh = torch::stable::contiguous(weight_hh);
+    shape.narrow = bfloat16 && recurrent_has_narrow(shape, codes());
+    input = torch::stable::contiguous(shape.narrow ? input : widened(input));
+    weight_ih = torch::stable::contiguous(widened(weight_ih));
+    weight_hh = torch::stable::contiguous(widened(weight_hh));
     return shape;
   }
 
@@ -90,7 +105,7 @@ struct Arguments {
     if (codes()) {
       tile.codes = input.const_data_ptr<std::uint8_t>();
     } else {
-      tile.dense = input.const_data_ptr<T>();
+      tile.dense = static_cast<const T*>(input.const_data_ptr());
     }
   }
 
@@ -123,8 +138,8 @@ struct Arguments {
   }
 };
 
-Tensor empty(const Tensor& like, const Sizes& sizes, std::optional<ScalarType> dtype = std::nullopt) {
-  Tensor tensor = torch::stable::new_empty(like, {sizes.data(), sizes.size()}, dtype);
+Tensor empty(const Tensor& like, const Sizes& sizes) {
+  Tensor tensor = torch::stable::new_empty(like, {sizes.data(), sizes.size()});
   prefer_huge_pages(tensor);
   return tensor;
 }
@@ -148,25 +163,21 @@ T* data_of(Tensor& tensor, bool there) {
   return there ? tensor.mutable_data_ptr<T>() : nullptr;
 }
 
-// narrow: weights were bfloat16, and so may be products with the state, and the output is, where there is a kernel.
 std::tuple<Tensor, Tensor, Tensor, Tensor> run_forward(Cell cell, bool relu, Arguments arguments,
-                                                       std::optional<Tensor> h0, std::optional<Tensor> c0, bool keep,
-                                                       bool narrow) {
-  RecurrentShape shape = arguments.checked(cell, relu);
-  shape.narrow = narrow && recurrent_has_narrow(shape);
+                                                       std::optional<Tensor> h0, std::optional<Tensor> c0, bool keep) {
+  const Tensor given = arguments.weight_ih;
+  const RecurrentShape shape = arguments.checked(cell, relu);
   const Tensor& like = arguments.weight_ih;
   const bool has_c = cell == Cell::lstm;
-  check_state("h0", h0, shape, like);
-  check_state("c0", c0, shape, like);
+  check_state("h0", h0, shape, given);
+  check_state("c0", c0, shape, given);
   if (c0.has_value() && !has_c) refuse("c0 is given: expected none, as only an lstm has a second state");
-  if (h0.has_value()) h0 = torch::stable::contiguous(*h0);
-  if (c0.has_value()) c0 = torch::stable::contiguous(*c0);
-  Tensor output = empty(like, {shape.sequences, shape.length, shape.directions * shape.hidden},
-                        shape.narrow ? ScalarType::BFloat16 : like.scalar_type());
+  if (h0.has_value()) h0 = torch::stable::contiguous(widened(*h0));
+  if (c0.has_value()) c0 = torch::stable::contiguous(widened(*c0));
+  Tensor output = empty(shape.narrow ? given : like, {shape.sequences, shape.length, shape.directions * shape.hidden});
   Tensor h_n = empty(like, state_sizes(shape));
   Tensor c_n = empty(like, state_sizes(shape, has_c));
   Tensor kept = empty(like, keep ? kept_sizes(shape) : Sizes{0});
-  if (shape.sequences == 0) return {output, h_n, c_n, kept};
   const auto run = [&]<class T>(T) {
     RecurrentTile<T> whole{};
     arguments.set_input(whole);
@@ -178,8 +189,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> run_forward(Cell cell, bool relu, Arg
     whole.kept = data_of<T>(kept, keep);
     recurrent_forward<T>(shape, arguments.parameters<T>(), whole);
   };
-  like.scalar_type() == ScalarType::Float ? run(float{}) : run(double{});
-  return {output, h_n, c_n, kept};
+  if (shape.sequences != 0) like.scalar_type() == ScalarType::Float ? run(float{}) : run(double{});
+  return {rounded_as(given, output), rounded_as(given, h_n), rounded_as(given, c_n), kept};
 }
 
 struct Kind {
@@ -200,22 +211,17 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> forward_cpu(Tensor input, Tensor weig
                                                        std::optional<Tensor> h0, std::optional<Tensor> c0,
                                                        std::string cell, bool keep) {
   const Kind kind = kind_of(cell);
-  if (weight_ih.scalar_type() == ScalarType::BFloat16) {
-    if (keep) refuse("weight_ih has dtype bfloat16: expected float32 or float64 where states are kept");
-    const auto [output, h_n, c_n] =
-        recurrent_layer(kind.cell, kind.relu, input, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0);
-    return {output, h_n, c_n, empty(weight_ih, {0})};
-  }
-  return run_forward(kind.cell, kind.relu, {input, weight_ih, weight_hh, bias_ih, bias_hh}, h0, c0, keep, false);
+  return run_forward(kind.cell, kind.relu, {input, weight_ih, weight_hh, bias_ih, bias_hh}, h0, c0, keep);
 }
 
 // A gradient, contiguous; checked to be like what it is the gradient of.
-void check_gradient(const char* name, std::optional<Tensor>& gradient, const Sizes& sizes, const Tensor& like) {
+void check_gradient(const char* name, std::optional<Tensor>& gradient, const Sizes& sizes, const Tensor& like,
+                    bool narrow) {
   if (!gradient.has_value()) return;
   check_cpu(name, *gradient);
   check_same_dtype(name, *gradient, "weight_ih", like);
   check_sizes(name, *gradient, sizes, "the shape of what it is the gradient of");
-  gradient = torch::stable::contiguous(*gradient);
+  gradient = torch::stable::contiguous(narrow ? *gradient : widened(*gradient));
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> backward_cpu(
@@ -228,16 +234,19 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> backward_cpu(
   const Tensor& like = arguments.weight_ih;
   const bool has_c = kind.cell == Cell::lstm;
   check_gradient("output_gradient", output_gradient, {shape.sequences, shape.length, shape.directions * shape.hidden},
-                 like);
-  check_gradient("h_n_gradient", h_n_gradient, state_sizes(shape), like);
-  if (has_c) check_gradient("c_n_gradient", c_n_gradient, state_sizes(shape), like);
+                 weight_ih, shape.narrow);
+  check_gradient("h_n_gradient", h_n_gradient, state_sizes(shape), weight_ih, false);
+  if (has_c) check_gradient("c_n_gradient", c_n_gradient, state_sizes(shape), weight_ih, false);
   check_cpu("kept", kept);
-  check_same_dtype("kept", kept, "weight_ih", like);
+  if (kept.scalar_type() != like.scalar_type()) {
+    refuse("kept has dtype ", dtype_text(kept.scalar_type()), ": expected ", dtype_text(like.scalar_type()));
+  }
   check_sizes("kept", kept, kept_sizes(shape), "what recurrent_forward returned");
   kept = torch::stable::contiguous(kept);
   const bool wanted = input_gradient && !arguments.codes();
 
-  Tensor of_input = empty(like, wanted ? Sizes{shape.sequences, shape.length, shape.inputs} : Sizes{0});
+  Tensor of_input =
+      empty(shape.narrow ? weight_ih : like, wanted ? Sizes{shape.sequences, shape.length, shape.inputs} : Sizes{0});
   const std::int64_t rows = shape.gates() * shape.hidden;
   Tensor of_weight_ih = empty(like, {shape.directions, rows, shape.inputs});
   Tensor of_weight_hh = empty(like, {shape.directions, rows, shape.hidden});
@@ -247,32 +256,27 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> backward_cpu(
   Tensor of_c0 = empty(like, state_sizes(shape, has_c));
   if (shape.sequences == 0) {
     for (Tensor* tensor : {&of_weight_ih, &of_weight_hh, &of_bias_ih, &of_bias_hh}) torch::stable::zero_(*tensor);
-    return {of_input, of_weight_ih, of_weight_hh, of_bias_ih, of_bias_hh, of_h0, of_c0};
   }
   const auto run = [&]<class T>(T) {
     RecurrentTile<T> whole{};
     arguments.set_input(whole);
     whole.kept = kept.mutable_data_ptr<T>();
-    whole.output_gradient = data_of<T>(output_gradient);
+    if (output_gradient.has_value()) {
+      whole.output_gradient = static_cast<const T*>(output_gradient->const_data_ptr());
+    }
     whole.h_n_gradient = data_of<T>(h_n_gradient);
     whole.c_n_gradient = has_c ? data_of<T>(c_n_gradient) : nullptr;
-    whole.input_gradient = data_of<T>(of_input, wanted);
+    whole.input_gradient = wanted ? static_cast<T*>(of_input.mutable_data_ptr()) : nullptr;
     whole.h0_gradient = of_h0.mutable_data_ptr<T>();
     whole.c0_gradient = data_of<T>(of_c0, has_c);
     recurrent_backward<T>(shape, arguments.parameters<T>(), whole,
                           {of_weight_ih.mutable_data_ptr<T>(), of_weight_hh.mutable_data_ptr<T>(),
                            of_bias_ih.mutable_data_ptr<T>(), of_bias_hh.mutable_data_ptr<T>()});
   };
-  like.scalar_type() == ScalarType::Float ? run(float{}) : run(double{});
-  return {of_input, of_weight_ih, of_weight_hh, of_bias_ih, of_bias_hh, of_h0, of_c0};
-}
-
-Tensor widened(const Tensor& tensor) {
-  return tensor.scalar_type() == ScalarType::BFloat16 ? torch::stable::to(tensor, ScalarType::Float) : tensor;
-}
-
-std::optional<Tensor> widened(const std::optional<Tensor>& tensor) {
-  return tensor.has_value() ? std::optional<Tensor>(widened(*tensor)) : tensor;
+  if (shape.sequences != 0) like.scalar_type() == ScalarType::Float ? run(float{}) : run(double{});
+  const auto rounded = [&](const Tensor& tensor) { return rounded_as(weight_ih, tensor); };
+  return {rounded(of_input),   rounded(of_weight_ih), rounded(of_weight_hh), rounded(of_bias_ih),
+          rounded(of_bias_hh), rounded(of_h0),        rounded(of_c0)};
 }
 
 }  // namespace
@@ -281,17 +285,9 @@ std::tuple<Tensor, Tensor, Tensor> recurrent_layer(Cell cell, bool relu, Tensor 
                                                    Tensor weight_hh, std::optional<Tensor> bias_ih,
                                                    std::optional<Tensor> bias_hh, std::optional<Tensor> h0,
                                                    std::optional<Tensor> c0) {
-  const bool narrow = weight_ih.scalar_type() == ScalarType::BFloat16;
-  Arguments arguments{input, weight_ih, weight_hh, bias_ih, bias_hh};
-  if (narrow) {
-    arguments = {widened(input), widened(weight_ih), widened(weight_hh), widened(bias_ih), widened(bias_hh)};
-    h0 = widened(h0);
-    c0 = widened(c0);
-  }
-  auto [output, h_n, c_n, kept] = run_forward(cell, relu, arguments, h0, c0, false, narrow);
-  if (!narrow) return {output, h_n, c_n};
-  if (output.scalar_type() != ScalarType::BFloat16) output = torch::stable::to(output, ScalarType::BFloat16);
-  return {output, torch::stable::to(h_n, ScalarType::BFloat16), torch::stable::to(c_n, ScalarType::BFloat16)};
+  const auto [output, h_n, c_n, kept] =
+      run_forward(cell, relu, {input, weight_ih, weight_hh, bias_ih, bias_hh}, h0, c0, false);
+  return {output, h_n, c_n};
 }
 
 }  // namespace dnafast

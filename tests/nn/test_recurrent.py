@@ -57,6 +57,11 @@ def assert_close(found: Any, expected: Any, tolerance: float = 1e-5) -> None:
         torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
 
 
+def assert_near(found: Any, expected: Any) -> None:
+    for one, other in zip(flat(found), flat(expected), strict=True):
+        torch.testing.assert_close(one.float(), other, rtol=0, atol=2e-2)
+
+
 @pytest.fixture
 def operator_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
     """Whether each call went to the operator."""
@@ -134,14 +139,30 @@ def test_what_the_operator_lacks_is_torchs(cell: Any, operator_calls: list[bool]
     assert isinstance(found, PackedSequence)
     torch.testing.assert_close(found.data, expected.data)
     assert_close(layer(one_hot(codes)[0]), plain(one_hot(codes)[0]))  # unbatched
-    for dtype in (torch.float64, torch.bfloat16):
-        layer, plain = layer.to(dtype), plain.to(dtype)
-        assert_close(layer(codes), plain(one_hot(codes, dtype)), 1e-5 if dtype == torch.float64 else 1e-2)
+    layer, plain = layer.double(), plain.double()
+    assert_close(layer(codes), plain(one_hot(codes, torch.float64)))
     assert not any(operator_calls)
     if cell[0] is LSTM:
         layer, plain = pair(cell, proj_size=3)
         assert_close(layer(codes), plain(one_hot(codes)))
         assert not any(operator_calls)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell[0].__name__)
+def test_bfloat16(cell: Any, operator_calls: list[bool]) -> None:
+    layer, plain = pair(cell, hidden=8, num_layers=2)
+    codes = random_codes(MANY)
+    expected = plain(one_hot(codes))
+    with torch.autocast("cpu", torch.bfloat16):
+        for x in (codes, one_hot(codes), one_hot(codes).bfloat16()):
+            assert layer(x)[0].dtype == torch.bfloat16
+            assert_near(layer(x), expected)
+    layer = layer.bfloat16()
+    for x in (codes, one_hot(codes).bfloat16()):
+        assert_near(layer(x), expected)
+    assert all(operator_calls)
+    with pytest.raises(ValueError, match="input has dtype float32: expected uint8 base codes or that of weight_ih"):
+        layer(one_hot(codes))
 
 
 def test_projections_in_a_script() -> None:
@@ -157,9 +178,9 @@ def test_projections_in_a_script() -> None:
         (LSTM, 7, 8, True, True),
         (LSTM, 33, 15, True, False),
         (LSTM, 33, 16, True, True),
-        (LSTM, 33, 31, False, False),
-        (LSTM, 33, 32, False, True),
-        (LSTM, 257, 64, False, False),
+        (LSTM, 65, 31, False, False),
+        (LSTM, 65, 32, False, True),
+        (LSTM, 321, 64, False, False),
         (GRU, 7, 1, True, True),
         (GRU, 101, 3, True, False),
         (GRU, 101, 4, True, True),
@@ -170,9 +191,21 @@ def test_projections_in_a_script() -> None:
 def test_torch_is_called_where_the_operator_is_no_gain(
     cell: Any, hidden: int, n: int, trains: bool, native: bool, operator_calls: list[bool]
 ) -> None:
+    layer = cell(4, hidden, batch_first=True)
     with torch.set_grad_enabled(trains):
-        cell(4, hidden, batch_first=True)(random_codes(n))
+        layer(random_codes(n))
     assert operator_calls == [native]
+
+
+@pytest.mark.parametrize(("hidden", "fewest"), [(8, 16), (64, 16), (65, 64)])
+def test_in_bfloat16_torchs_lstm_is_faster_as_well(hidden: int, fewest: int, operator_calls: list[bool]) -> None:
+    layer = LSTM(4, hidden, batch_first=True)
+    half = copy.deepcopy(layer).bfloat16()
+    for n in (fewest - 1, fewest):
+        half(random_codes(n))
+        with torch.autocast("cpu", torch.bfloat16):
+            layer(random_codes(n))
+    assert operator_calls == [False, False, True, True]
 
 
 @pytest.mark.parametrize("options", OPTIONS[:4], ids=str)
@@ -197,8 +230,6 @@ def test_every_way_to_run(cell: Any, options: dict[str, Any]) -> None:
         program = torch.export.export(layer, (codes,))
     assert "dnafast." in program.graph_module.code
     assert_close(program.module()(codes), expected)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert_close(layer(codes), expected)
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell[0].__name__)

@@ -64,9 +64,15 @@ def test_auto_takes_bfloat16_where_it_was_measured_to_pay(name, length, expected
     assert resolve_precision(model, TrainConfig(precision="auto"), "cpu") == "float32"
 
 
-def test_auto_is_float32_for_native_layers_and_for_models_without_configuration(has_bfloat16):
-    native = models.build("deepbind", length=600, implementation="native")
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn", "danq"])
+def test_auto_takes_bfloat16_for_native_layers(name, has_bfloat16):
+    native = models.build(name, length=600, implementation="native")
+    assert resolve_precision(native, TrainConfig(precision="auto"), "cpu") == "bfloat16"
+    has_bfloat16(False)
+    assert resolve_precision(native, TrainConfig(precision="auto"), "cpu") == "float32"
+
+
+def test_auto_is_float32_for_models_without_configuration(has_bfloat16):
     config = TrainConfig(precision="auto", batch_size=4096)
-    assert resolve_precision(native, config, "cpu") == "float32"
     assert resolve_precision(net(), config, "cpu") == "float32"
     assert resolve_precision(models.build("deepbind", length=81), config, "cpu") == "bfloat16"  # a batch large enough

@@ -77,7 +77,7 @@ class PackedWeights {
                 bool codes, bool backward)
       : sizes_(shape, kernels),
         input_size_(sizes_.gates * sizes_.hidden * shape.inputs),
-        hidden_size_(sizes_.gates * sizes_.hidden * sizes_.hidden / (shape.narrow ? 2 : 1)),
+        hidden_size_(sizes_.gates * sizes_.hidden * sizes_.hidden),
         bias_size_(sizes_.sums * sizes_.hidden),
         letters_size_(codes && kernels.letters ? sizes_.gates * sizes_.hidden * kernels.lanes : 0),
         input_backward_size_(backward ? sizes_.gates * sizes_.hidden * sizes_.inputs : 0),
@@ -91,13 +91,9 @@ class PackedWeights {
       T* to = letters + letters_size_;
       const T* input = from.input + direction * rows * shape.inputs;
       const T* hidden = from.hidden + direction * rows * shape.hidden;
-      pack_forward(shape, kernels.units, input, shape.inputs, shape.inputs, to);
+      pack_forward(shape, kernels.units, input, shape.inputs, shape.inputs, shape.narrow && !codes, to);
       to += input_size_;
-      if (shape.narrow) {
-        pack_pairs(shape, kernels.units, hidden, to);
-      } else {
-        pack_forward(shape, kernels.units, hidden, shape.hidden, sizes_.hidden, to);
-      }
+      pack_forward(shape, kernels.units, hidden, shape.hidden, sizes_.hidden, shape.narrow, to);
       to += hidden_size_;
       pack_bias(shape, kernels.units, from, direction, to);
       if (letters_size_ != 0) pack_letters(shape, kernels, input, to, letters);
@@ -124,28 +120,26 @@ class PackedWeights {
   std::int64_t input_size_, hidden_size_, bias_size_, letters_size_, input_backward_size_, hidden_backward_size_, size_;
   Buffer<T> values_;
 
-  // [gate][unit][term] -> [block][term][gate][unit of the block]
-  void pack_forward(const RecurrentShape& shape, std::int64_t units, const T* weight, std::int64_t terms,
-                    std::int64_t padded_terms, T* to) const {
-    for (std::int64_t gate = 0; gate < sizes_.gates; ++gate) {
-      for (std::int64_t unit = 0; unit < shape.hidden; ++unit) {
-        T* block = to + unit / units * padded_terms * sizes_.gates * units + gate * units + unit % units;
-        for (std::int64_t term = 0; term < terms; ++term) block[term * sizes_.gates * units] = *weight++;
-      }
+  // A term of a row of a block, [term][row]; bfloat16 values two terms in one.
+  static void put(const T& value, std::int64_t term, std::int64_t row, std::int64_t rows, bool pairs, T* block) {
+    if (!pairs) {
+      block[term * rows + row] = value;
+    } else {
+      const char* upper = reinterpret_cast<const char*>(&value + 1) - sizeof(std::uint16_t);
+      char* to = reinterpret_cast<char*>(block + term / 2 * rows + row) + term % 2 * sizeof(std::uint16_t);
+      std::memcpy(to, upper, sizeof(std::uint16_t));
     }
   }
 
-  // [gate][unit][term] of bfloat16 values -> [block][pair of terms][gate][unit of the block], two in one
-  void pack_pairs(const RecurrentShape& shape, std::int64_t units, const T* weight, T* to) const {
+  // [gate][unit][term] -> [block][term][gate][unit of the block]
+  void pack_forward(const RecurrentShape& shape, std::int64_t units, const T* weight, std::int64_t terms,
+                    std::int64_t padded_terms, bool pairs, T* to) const {
     const std::int64_t rows = sizes_.gates * units;
+    const std::int64_t block = padded_terms * rows / (pairs ? 2 : 1);
     for (std::int64_t gate = 0; gate < sizes_.gates; ++gate) {
       for (std::int64_t unit = 0; unit < shape.hidden; ++unit) {
-        T* block = to + unit / units * sizes_.hidden / 2 * rows + gate * units + unit % units;
-        for (std::int64_t pair = 0; pair < shape.hidden / 2; ++pair, weight += 2) {
-          std::uint32_t halves[2];
-          std::memcpy(halves, weight, sizeof(halves));
-          const std::uint32_t both = halves[0] >> 16 | (halves[1] & 0xffff0000u);
-          std::memcpy(block + pair * rows, &both, sizeof(both));
+        for (std::int64_t term = 0; term < terms; ++term) {
+          put(*weight++, term, gate * units + unit % units, rows, pairs, to + unit / units * block);
         }
       }
     }
@@ -153,11 +147,11 @@ class PackedWeights {
 
   // [gate][unit][row] -> [block][gate][unit][row of the block]
   void pack_backward(const RecurrentShape& shape, std::int64_t rows, const T* weight, std::int64_t count, T* to) const {
+    const std::int64_t block = sizes_.gates * sizes_.hidden * rows / (shape.narrow ? 2 : 1);
     for (std::int64_t gate = 0; gate < sizes_.gates; ++gate) {
       for (std::int64_t unit = 0; unit < shape.hidden; ++unit) {
         for (std::int64_t row = 0; row < count; ++row) {
-          const std::int64_t term = gate * sizes_.hidden + unit;
-          to[(row / rows * sizes_.gates * sizes_.hidden + term) * rows + row % rows] = *weight++;
+          put(*weight++, gate * sizes_.hidden + unit, row % rows, rows, shape.narrow, to + row / rows * block);
         }
       }
     }
@@ -230,8 +224,9 @@ template <class T>
 RecurrentTile<T> tile_of(const RecurrentShape& shape, const RecurrentTile<T>& whole, std::int64_t direction,
                          std::int64_t first, std::int64_t sequences) {
   RecurrentTile<T> tile = whole;
-  const std::int64_t input = first * shape.length * shape.inputs;
-  const std::int64_t output = first * shape.length * shape.directions * shape.hidden + direction * shape.hidden;
+  const std::int64_t together = shape.narrow ? 2 : 1;
+  const std::int64_t input = first * shape.length * shape.inputs / together;
+  const std::int64_t output = (first * shape.length * shape.directions + direction) * shape.hidden / together;
   const std::int64_t state = (direction * shape.sequences + first) * shape.hidden;
   const std::int64_t stretches = (shape.length + recurrent_stretch - 1) / recurrent_stretch;
   const std::int64_t kept = stretches * shape.states() * shape.hidden * shape.sequences;
@@ -241,7 +236,7 @@ RecurrentTile<T> tile_of(const RecurrentShape& shape, const RecurrentTile<T>& wh
   tile.dense = moved(whole.dense, input);
   tile.h0 = moved(whole.h0, state);
   tile.c0 = moved(whole.c0, state);
-  tile.output = moved(whole.output, shape.narrow ? output / 2 : output);
+  tile.output = moved(whole.output, output);
   tile.h_n = moved(whole.h_n, state);
   tile.c_n = moved(whole.c_n, state);
   tile.kept = moved(whole.kept, direction * kept + first);
@@ -299,11 +294,13 @@ void gather(const RecurrentShape& shape, const Sizes& sizes, std::int64_t lanes,
 
 }  // namespace
 
-bool recurrent_has_narrow(const RecurrentShape& shape) {
+bool recurrent_has_narrow(const RecurrentShape& shape, bool codes) {
 #if defined(__x86_64__)
   static const bool here = instruction_set() == InstructionSet::avx512 && __builtin_cpu_supports("avx512bf16");
-  return here && shape.hidden % 2 == 0;
+  return here && shape.hidden % 2 == 0 && (codes || (shape.inputs % 2 == 0 && shape.inputs > recurrent_few_inputs));
 #else
+  static_cast<void>(shape);
+  static_cast<void>(codes);
   return false;
 #endif
 }
@@ -336,7 +333,7 @@ template <class T>
 void recurrent_backward(const RecurrentShape& shape, const RecurrentParameters<T>& parameters,
                         const RecurrentTile<T>& whole, const RecurrentGradients<T>& gradients) {
   const RecurrentKernels<T>& kernels = kernels_here<T>(shape.cell, shape.narrow);
-  const PackedWeights<T> weights(shape, kernels, parameters, false, true);
+  const PackedWeights<T> weights(shape, kernels, parameters, whole.codes != nullptr, true);
   const Tiles tiles(shape, kernels, 1);
   const Sizes sizes(shape, kernels);
   const std::int64_t hidden_size = sizes.gates * sizes.hidden * sizes.hidden;

@@ -23,7 +23,7 @@ struct RecurrentShape {
   std::int64_t inputs;  // features of a position, 4 for base codes
   std::int64_t hidden;
   std::int64_t directions;
-  bool narrow;  // products with the state, and the output, in bfloat16; float32 otherwise
+  bool narrow;  // dense input, output and their gradients, and products with weights, in bfloat16
 
   std::int64_t gates() const { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
   std::int64_t states() const { return cell == Cell::lstm ? 2 : 1; }  // h, and c of an lstm
@@ -33,11 +33,12 @@ struct RecurrentShape {
 inline constexpr std::int64_t recurrent_stretch = 8;
 
 // The weights of one direction, laid out for the kernels: blocks of units (forward) or of rows (backward), each
-// [term][row of the block]; units and inputs padded with zeros to a multiple of `padding`.
+// [term][row of the block]; units and inputs padded with zeros to a multiple of `padding`. Narrow: neighbouring terms
+// in one, but for the input's weights of base codes.
 template <class T>
 struct RecurrentWeights {
   const T* input;            // [block][input][gate][unit]
-  const T* hidden;           // [block][hidden][gate][unit]; narrow: [block][pair of hidden][gate][unit], two in one
+  const T* hidden;           // [block][hidden][gate][unit]
   const T* bias;             // [block][sum][unit]: r and z together, then input and hidden half of n, for a gru
   const T* letters;          // [block][gate][unit][base or unknown]: bias and input together; null where not looked up
   const T* input_backward;   // [block][gate][hidden][row]
@@ -55,7 +56,8 @@ struct RecurrentSums {
   T* bias;    // [row][hidden][lane]; rows as the gates of torch, for a gru r, z, hidden n, input n
 };
 
-// Some sequences in one direction. Pointers are to the first sequence of the tile; absent ones are null.
+// Some sequences in one direction. Pointers are to the first sequence of the tile; absent ones are null. Narrow: dense
+// input, output and their gradients are pairs of bfloat16, two neighbouring features in one.
 template <class T>
 struct RecurrentTile {
   std::int64_t sequences;
@@ -64,7 +66,7 @@ struct RecurrentTile {
   const T* dense;             // [sequence][position][input], or null
   const T* h0;                // [sequence][hidden]
   const T* c0;
-  T* output;  // [sequence][position][direction][hidden], at this direction; narrow: pairs of bfloat16
+  T* output;  // [sequence][position][direction][hidden], at this direction
   T* h_n;     // [sequence][hidden]
   T* c_n;
   T* kept;  // [stretch][state][hidden][all sequences]
@@ -115,8 +117,8 @@ struct RecurrentGradients {
   T* hidden_bias;
 };
 
-// Whether this processor multiplies in bfloat16, and units come in pairs.
-bool recurrent_has_narrow(const RecurrentShape& shape);
+// Whether this processor multiplies in bfloat16, and units and inputs come in pairs, of which there is more than one.
+bool recurrent_has_narrow(const RecurrentShape& shape, bool codes);
 
 // One layer; `whole` holds the pointers of the first sequence and direction. Throws std::invalid_argument where a code
 // is above 4.

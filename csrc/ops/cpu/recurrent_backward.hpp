@@ -16,7 +16,7 @@ namespace dnafast {
 namespace {
 
 // [row][lane] += the products, over all sequences of a few positions, of a gradient [row][sequence] and a value
-// [sequence][lane].
+// [sequence][lane]; narrow, over pairs of sequences.
 template <class T>
 struct OuterProduct {
   const T* gradients;  // of the first position
@@ -46,9 +46,11 @@ void add_products(const OuterProduct<T>& of, const T* gradients, const T* values
       }
 #pragma GCC unroll 8
       for (int row = 0; row < rows; ++row) {
-        const T left = gradient[row * of.width];
+        const T& left = gradient[row * of.width];
 #pragma GCC unroll 4
-        for (int column = 0; column < columns; ++column) sum[row][column] += left * right[column];
+        for (int column = 0; column < columns; ++column) {
+          sum[row][column] = add_product<T>(sum[row][column], left, right[column]);
+        }
       }
     }
   }
@@ -105,6 +107,9 @@ void add_few_inputs(const Vector<T>* gradients, std::int64_t gradient_step, cons
   }
 }
 
+template <int vectors>
+constexpr int vectors_of_pairs = (vectors + 1) / 2;
+
 // The scratch memory of a tile.
 template <class T, class C, int vectors>
 struct BackwardSpace {
@@ -116,13 +121,16 @@ struct BackwardSpace {
   Vector<T>* h;         // [position of the stretch, and one more][unit][vector]
   Vector<T>* c;
   Vector<T>* saved;  // [position][row][unit][vector]
-  T* input_rows;     // [position][sequence][input]
+  T* input_rows;     // [position][sequence][input]; narrow: of these two, two sequences in one
   T* hidden_rows;    // [position][sequence][unit]: the state before
   Vector<T>* dh;
   Vector<T>* dh_before;
   Vector<T>* dc;
   Vector<T>* loaded;
   Vector<T>* dx;
+  Vector<T>* pairs = nullptr;       // narrow: what is multiplied next
+  Vector<T>* lane_pairs = nullptr;  // narrow: [unit][pair of lanes] of the state before, as many as fill vectors
+  T* gradients = nullptr;           // narrow: [position][row][unit][pair of lanes]
 
   static std::int64_t size(const RecurrentShape& shape) {
     return BackwardSpace(shape, nullptr).taken_ * VectorOf<T>::lanes;
@@ -146,6 +154,11 @@ struct BackwardSpace {
     dc = take(plane);
     loaded = take((hidden > inputs ? hidden : inputs) * vectors);
     dx = take(inputs * vectors);
+    if constexpr (narrow) {
+      pairs = take((C::sums * hidden > inputs ? C::sums * hidden : inputs) / 2 * vectors);
+      lane_pairs = take(hidden * vectors_of_pairs<vectors>);
+      gradients = reinterpret_cast<T*>(take(stretch * C::sums * plane / 2));
+    }
   }
 
  private:
@@ -176,12 +189,17 @@ void load_gradient(const T* rows, std::int64_t step, std::int64_t columns, std::
   }
 }
 
+// Adds what was loaded, narrow pairs of rows, to so many rows.
 template <class T, int vectors>
-void add(const Vector<T>* values, std::int64_t count, Vector<T>* sums) {
-  for (std::int64_t i = 0; i < count * vectors; ++i) sums[i] += values[i];
+void add(const Vector<T>* loaded, std::int64_t count, Vector<T>* sums) {
+#if defined(DNAFAST_NARROW)
+  add_pairs<vectors>(loaded, count, sums);
+#else
+  for (std::int64_t i = 0; i < count * vectors; ++i) sums[i] += loaded[i];
+#endif
 }
 
-// rows[r] (+)= the sum over terms of weights[term][r] * values[term], in blocks of rows.
+// rows[r] (+)= the sum over terms of weights[term][r] * values[term], in blocks of rows; narrow, of pairs of terms.
 template <class T, int rows, int vectors>
 void multiply_rows(const T* weights, std::int64_t count, std::int64_t terms, const Vector<T>* values,
                    std::int64_t more_terms, const Vector<T>* more_values, const Vector<T>* plus, Vector<T>* result) {
@@ -220,11 +238,37 @@ void retreat(const RecurrentShape& shape, const BackwardSpace<T, C, vectors>& sp
   }
 }
 
+// The state before a step and its dense input, a row for each sequence, narrow for each pair of them.
+template <class T, class C, int vectors>
+void store_values(const RecurrentShape& shape, const RecurrentTile<T>& tile, const BackwardSpace<T, C, vectors>& space,
+                  std::int64_t step, std::int64_t position) {
+  constexpr std::int64_t rows = vectors * VectorOf<T>::lanes / terms_together;
+  const Vector<T>* h = space.h + step * space.plane;
+  T* hidden = space.hidden_rows + step * rows * space.hidden;
+  T* inputs = space.input_rows + step * rows * space.inputs;
+#if defined(DNAFAST_NARROW)
+  static_cast<void>(shape);
+  constexpr int wide = vectors_of_pairs<vectors>;
+  pack_lanes<vectors>(h, space.hidden, reinterpret_cast<T*>(space.lane_pairs), wide * VectorOf<T>::lanes);
+  store_rows<T, wide>(space.lane_pairs, space.hidden, rows, hidden, space.hidden);
+  if (space.few) return;
+  for (std::int64_t first = 0; first < tile.sequences; first += 2, inputs += space.inputs) {
+    const T* low = tile.dense + (first * shape.length + position) * shape.inputs / 2;
+    const T* high = first + 1 < tile.sequences ? low + shape.length * shape.inputs / 2 : low;
+    zip_rows(low, high, shape.inputs, inputs);
+  }
+#else
+  static_cast<void>(tile);
+  static_cast<void>(position);
+  store_rows<T, vectors>(h, space.hidden, rows, hidden, space.hidden);
+  if (!space.few) store_rows<T, vectors>(space.input, shape.inputs, rows, inputs, space.inputs);
+#endif
+}
+
 // Runs a stretch again from its kept state, with all that the way back needs.
 template <class T, class C, int vectors>
 void rerun(const RecurrentShape& shape, const RecurrentWeights<T>& weights, const RecurrentTile<T>& tile,
            const BackwardSpace<T, C, vectors>& space, std::int64_t first, std::int64_t count) {
-  constexpr std::int64_t lanes = VectorOf<T>::lanes;
   const std::int64_t kept_plane = shape.hidden * shape.sequences;
   const T* kept = tile.kept + first / recurrent_stretch * C::states * kept_plane;
   const auto restore = [&](const T* rows, Vector<T>* state) {
@@ -235,19 +279,20 @@ void rerun(const RecurrentShape& shape, const RecurrentWeights<T>& weights, cons
   };
   restore(kept, space.h);
   if constexpr (C::states == 2) restore(kept + kept_plane, space.c);
+  const bool looked_up = has_lookup<T> && weights.letters != nullptr;
   for (std::int64_t step = 0; step < count; ++step) {
     const std::int64_t position = tile.reverse ? shape.length - 1 - (first + step) : first + step;
     const Vector<T>* h = space.h + step * space.plane;
     const Vector<T>* c = space.c + step * space.plane;
     Vector<T>* input = space.few ? space.input + step * recurrent_few_inputs * vectors : space.input;
     load_input<T, vectors>(shape, tile, position, input);
-    if (!space.few) {
-      store_rows<T, vectors>(input, shape.inputs, vectors * lanes,
-                             space.input_rows + step * vectors * lanes * space.inputs, space.inputs);
+    store_values<T, C, vectors>(shape, tile, space, step, position);
+    Mask<T> letters[vectors];
+    if (looked_up) {
+      load_letters<T, vectors>(tile.codes + position, shape.length, tile.sequences, letters);
     }
-    store_rows<T, vectors>(h, space.hidden, vectors * lanes, space.hidden_rows + step * vectors * lanes * space.hidden,
-                           space.hidden);
-    advance<T, C, vectors, true>(shape, weights, {input, nullptr, nullptr},
+    const Vector<T>* state = multiplied<T, vectors>(h, space.hidden, space.pairs);
+    advance<T, C, vectors, true>(shape, weights, {input, looked_up ? letters : nullptr, state},
                                  {h, c, space.h + (step + 1) * space.plane, space.c + (step + 1) * space.plane,
                                   space.saved + step * C::saved * space.plane, space.plane});
   }
@@ -259,7 +304,9 @@ void backward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, c
   constexpr int rows = RecurrentSizes<T, C>::rows;
   constexpr std::int64_t lanes = VectorOf<T>::lanes;
   BackwardSpace<T, C, vectors> space(shape, scratch);
-  const std::int64_t width = shape.directions * shape.hidden;
+  const std::int64_t hidden = shape.hidden / terms_together;
+  const std::int64_t inputs = shape.inputs / terms_together;
+  const std::int64_t width = shape.directions * hidden;
   // Padding stays zero throughout.
   fill_zero<T>(reinterpret_cast<Vector<T>*>(scratch), BackwardSpace<T, C, vectors>::size(shape) / lanes);
   if (tile.h_n_gradient != nullptr) {
@@ -278,38 +325,45 @@ void backward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, c
     for (std::int64_t step = count - 1; step >= 0; --step) {
       const std::int64_t position = tile.reverse ? shape.length - 1 - (first + step) : first + step;
       if (tile.output_gradient != nullptr) {
-        load_gradient<T, vectors>(tile.output_gradient + position * width, shape.length * width, shape.hidden,
-                                  tile.sequences, space.loaded);
+        load_gradient<T, vectors>(tile.output_gradient + position * width, shape.length * width, hidden, tile.sequences,
+                                  space.loaded);
         add<T, vectors>(space.loaded, shape.hidden, space.dh);
         const std::int64_t next = tile.reverse ? position + 1 : position - 1;
         if (next >= 0 && next < shape.length) {
-          fetch_rows<T, false>(tile.output_gradient + next * width, shape.length * width, shape.hidden, tile.sequences);
+          fetch_rows<T, false>(tile.output_gradient + next * width, shape.length * width, hidden, tile.sequences);
         }
       }
       retreat<T, C, vectors>(shape, space, step, reinterpret_cast<Vector<T>*>(sums.bias));
-      const Vector<T>* gradient = space.saved + step * C::saved * space.plane;
-      multiply_rows<T, rows, vectors>(weights.hidden_backward, shape.hidden, C::gates * space.hidden, gradient, 0,
-                                      nullptr, space.dh, space.dh_before);
+      const Vector<T>* saved = space.saved + step * C::saved * space.plane;
+      const Vector<T>* gradient = multiplied<T, vectors>(saved, C::sums * space.hidden, space.pairs);
+#if defined(DNAFAST_NARROW)
+      pack_lanes<vectors>(saved, C::sums * space.hidden, space.gradients + step * C::sums * space.plane * lanes / 2);
+#endif
+      multiply_rows<T, rows, vectors>(weights.hidden_backward, shape.hidden, C::gates * space.hidden / terms_together,
+                                      gradient, 0, nullptr, space.dh, space.dh_before);
       Vector<T>* before = space.dh_before;
       space.dh_before = space.dh;
       space.dh = before;
       if (tile.input_gradient != nullptr) {
-        T* to = tile.input_gradient + position * shape.inputs;
-        const std::int64_t sequence = shape.length * shape.inputs;
-        multiply_rows<T, rows, vectors>(weights.input_backward, shape.inputs, shared_gates * space.hidden, gradient,
-                                        own, gradient + C::gates * space.plane, nullptr, space.dx);
+        T* to = tile.input_gradient + position * inputs;
+        const std::int64_t sequence = shape.length * inputs;
+        multiply_rows<T, rows, vectors>(weights.input_backward, shape.inputs,
+                                        shared_gates * space.hidden / terms_together, gradient, own / terms_together,
+                                        gradient + C::gates * space.plane / terms_together, nullptr, space.dx);
         if (tile.add_input_gradient) {
-          load_rows<T, vectors>(to, sequence, shape.inputs, tile.sequences, space.loaded);
+          load_rows<T, vectors>(to, sequence, inputs, tile.sequences, space.loaded);
           add<T, vectors>(space.loaded, shape.inputs, space.dx);
         }
-        store_rows<T, vectors>(space.dx, shape.inputs, tile.sequences, to, sequence);
+        store_rows<T, vectors>(multiplied<T, vectors>(space.dx, shape.inputs, space.pairs), inputs, tile.sequences, to,
+                               sequence);
       }
     }
-    const auto* gradients = reinterpret_cast<const T*>(space.saved);
-    const std::int64_t step = C::saved * space.plane * lanes;
-    const std::int64_t sequences = vectors * lanes;
+    const T* gradients = narrow ? space.gradients : reinterpret_cast<const T*>(space.saved);
+    const std::int64_t step = (narrow ? C::sums : C::saved) * space.plane * lanes / terms_together;
+    const std::int64_t sequences = (tile.sequences + terms_together - 1) / terms_together;
+    constexpr std::int64_t most = vectors * lanes / terms_together;
     add_outer_product<T>(
-        {gradients, step, space.hidden_rows, sequences * space.hidden, count, tile.sequences, sequences, space.hidden},
+        {gradients, step, space.hidden_rows, most * space.hidden, count, sequences, most, space.hidden},
         C::gates * space.hidden, sums.hidden);
     if (space.few) {
       auto* few = reinterpret_cast<Vector<T>*>(sums.input);
@@ -321,11 +375,10 @@ void backward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, c
       }
       continue;
     }
-    OuterProduct<T> input{gradients, step,           space.input_rows, sequences * space.inputs,
-                          count,     tile.sequences, sequences,        space.inputs};
+    OuterProduct<T> input{gradients, step, space.input_rows, most * space.inputs, count, sequences, most, space.inputs};
     add_outer_product<T>(input, shared_gates * space.hidden, sums.input);
     if (own != 0) {
-      input.gradients += C::gates * space.plane * lanes;
+      input.gradients += C::gates * space.plane * lanes / terms_together;
       add_outer_product<T>(input, own, sums.input + shared_gates * space.hidden * space.inputs);
     }
   }

@@ -1,5 +1,7 @@
-// Products of the state and its weights in bfloat16, two at once, where the kernel is compiled for it; sums, and all
-// that becomes of them, stay in float32. Part of recurrent_kernel.hpp, which says how it is compiled.
+// Products of values and weights in bfloat16, two at once, where the kernel is compiled for it; sums, and all that
+// becomes of them, stay in float32. Part of recurrent_kernel.hpp, which says how it is compiled.
+//
+// A pair is two neighbouring values, rounded, in the bits of one: that of the lower index in the lower half.
 
 #pragma once
 
@@ -17,58 +19,90 @@ namespace {
 
 #if defined(DNAFAST_NARROW)
 
-// Neighbouring values, rounded, in one: that of the lower index in the lower half.
+constexpr bool narrow = true;
 constexpr std::int64_t terms_together = 2;
 
-DNAFAST_INLINE Mask<float> rounded(const Vector<float>& value) {
-  const auto bits = reinterpret_cast<Mask<float>>(value);
-  // To the nearest, ties to even; what is no number keeps a digit.
-  const Mask<float> nearest = bits + 0x7fff + ((bits >> 16) & 1);
-  return value == value ? nearest : bits | 0x400000;
+DNAFAST_INLINE Vector<float> pair_of(const Vector<float>& low, const Vector<float>& high) {
+  const auto apart = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));  // all low ones, then all high ones
+  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21,
+                                         5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  return reinterpret_cast<Vector<float>>(_mm512_mask_permutexvar_epi16(apart, ~__mmask32{0}, order, apart));
 }
 
+DNAFAST_INLINE Vector<float> low_of(const Vector<float>& pair) {
+  return reinterpret_cast<Vector<float>>(reinterpret_cast<Mask<float>>(pair) << 16);
+}
+
+DNAFAST_INLINE Vector<float> high_of(const Vector<float>& pair) {
+  return reinterpret_cast<Vector<float>>(reinterpret_cast<Mask<float>>(pair) & ~0xffff);
+}
+
+// [row][vector] -> [pair of rows][vector]
 template <int vectors>
 void pack_pairs(const Vector<float>* values, std::int64_t count, Vector<float>* pairs) {
   for (std::int64_t pair = 0; pair < count / 2; ++pair) {
 #pragma GCC unroll 3
     for (int v = 0; v < vectors; ++v) {
-      const Mask<float> low = rounded(values[2 * pair * vectors + v]);
-      const Mask<float> high = rounded(values[(2 * pair + 1) * vectors + v]);
-      pairs[pair * vectors + v] = reinterpret_cast<Vector<float>>(((low >> 16) & 0xffff) | (high & ~0xffff));
+      pairs[pair * vectors + v] = pair_of(values[2 * pair * vectors + v], values[(2 * pair + 1) * vectors + v]);
     }
   }
 }
 
-// A pair of weights in all lanes, whatever number its bits would be.
-DNAFAST_INLINE Mask<float> broadcast_bits(const float* pair) {
-  std::int32_t bits;
-  __builtin_memcpy(&bits, pair, sizeof(bits));
-  return Mask<float>{} + bits;
-}
-
-// sum[row] += weights[pair][row] * pairs[pair], both products of a pair.
-template <int rows, int vectors>
-DNAFAST_INLINE void multiply_pairs(Several<float, vectors> (&sum)[rows], const float* weights, std::int64_t count,
-                                   const Vector<float>* pairs) {
-  for (std::int64_t pair = 0; pair < count; ++pair, weights += rows, pairs += vectors) {
-    const auto value = load_several<float, vectors>(pairs);
-#pragma GCC unroll 8
-    for (int row = 0; row < rows; ++row) {
-      const auto weight = reinterpret_cast<__m512bh>(broadcast_bits(weights + row));
+// sums[row] += the rows that pairs of them hold.
+template <int vectors>
+void add_pairs(const Vector<float>* pairs, std::int64_t count, Vector<float>* sums) {
+  for (std::int64_t pair = 0; pair < count / 2; ++pair) {
 #pragma GCC unroll 3
-      for (int v = 0; v < vectors; ++v) {
-        sum[row].at[v] = _mm512_dpbf16_ps(sum[row].at[v], weight, reinterpret_cast<__m512bh>(value.at[v]));
-      }
+    for (int v = 0; v < vectors; ++v) {
+      sums[2 * pair * vectors + v] += low_of(pairs[pair * vectors + v]);
+      sums[(2 * pair + 1) * vectors + v] += high_of(pairs[pair * vectors + v]);
     }
   }
+}
+
+// [row][vector] -> [row][pair of lanes], a row after the other, or `step` pairs apart.
+template <int vectors>
+void pack_lanes(const Vector<float>* values, std::int64_t rows, float* pairs,
+                std::int64_t step = vectors * VectorOf<float>::lanes / 2) {
+  for (std::int64_t row = 0; row < rows; ++row, pairs += step) {
+#pragma GCC unroll 3
+    for (int v = 0; v < vectors; ++v) {
+      const __m256bh half = _mm512_cvtneps_pbh(values[row * vectors + v]);
+      __builtin_memcpy(pairs + v * VectorOf<float>::lanes / 2, &half, sizeof(half));
+    }
+  }
+}
+
+// Two rows of bfloat16 -> for each column a pair.
+inline void zip_rows(const float* low, const float* high, std::int64_t columns, float* pairs) {
+  for (std::int64_t column = 0; column < columns; ++column) {
+    const auto value = [column](const float* row) {
+      std::uint16_t bits;
+      __builtin_memcpy(&bits, reinterpret_cast<const char*>(row) + 2 * column, sizeof(bits));
+      return static_cast<std::uint32_t>(bits);
+    };
+    const std::uint32_t both = value(low) | value(high) << 16;
+    __builtin_memcpy(pairs + column, &both, sizeof(both));
+  }
+}
+
+// sum + the product of a value in all lanes and a vector; of both halves of pairs.
+template <class T>
+DNAFAST_INLINE Vector<T> add_product(const Vector<T>& sum, const T& value, const Vector<T>& vector) {
+  std::int32_t bits;  // whatever number they would be
+  __builtin_memcpy(&bits, &value, sizeof(bits));
+  return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(Mask<float>{} + bits), reinterpret_cast<__m512bh>(vector));
 }
 
 #else
 
+constexpr bool narrow = false;
 constexpr std::int64_t terms_together = 1;
 
-template <int vectors, class V>
-void pack_pairs(const V*, std::int64_t, const V*) {}
+template <class T>
+DNAFAST_INLINE Vector<T> add_product(const Vector<T>& sum, const T& value, const Vector<T>& vector) {
+  return sum + value * vector;
+}
 
 #endif
 

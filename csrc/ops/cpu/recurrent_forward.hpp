@@ -53,22 +53,27 @@ template <class T>
 constexpr bool has_lookup = false;
 #endif
 
-// The input of a position: rows, or where they are looked up, the base codes. With it the state before in bfloat16.
+// What a position multiplies: its input, rows or, where they are looked up, the base codes; and the state before.
 template <class T>
-struct PositionInput {
+struct PositionTerms {
   const Vector<T>* rows;
   const Mask<T>* letters;
-  const Vector<T>* pairs;
+  const Vector<T>* state;
 };
 
-// sum[row] += weights[term][row] * terms[term]
+// sum[row] += weights[term][row] * values[term]
 template <class T, int rows, int vectors>
 DNAFAST_INLINE void multiply(Several<T, vectors> (&sum)[rows], const T* weights, std::int64_t terms,
                              const Vector<T>* values) {
   for (std::int64_t term = 0; term < terms; ++term, weights += rows, values += vectors) {
     const auto value = load_several<T, vectors>(values);
 #pragma GCC unroll 8
-    for (int row = 0; row < rows; ++row) sum[row] = sum[row] + weights[row] * value;
+    for (int row = 0; row < rows; ++row) {
+#pragma GCC unroll 3
+      for (int v = 0; v < vectors; ++v) {
+        sum[row].at[v] = add_product<T>(sum[row].at[v], weights[row], value.at[v]);
+      }
+    }
   }
 }
 
@@ -105,7 +110,7 @@ DNAFAST_INLINE void advance_unit(const RecurrentShape& shape, const Several<T, v
 
 // The bias and the input of all sums of a block.
 template <class T, int rows, int vectors>
-DNAFAST_INLINE void start_sums(const RecurrentShape& shape, const PositionInput<T>& input, const T* bias,
+DNAFAST_INLINE void start_sums(const RecurrentShape& shape, const PositionTerms<T>& input, const T* bias,
                                const T* weights, const Vector<T>* letters, Several<T, vectors> (&sum)[rows]) {
   if constexpr (has_lookup<T>) {
     if (input.letters != nullptr) {
@@ -122,11 +127,11 @@ DNAFAST_INLINE void start_sums(const RecurrentShape& shape, const PositionInput<
 #pragma GCC unroll 3
     for (int v = 0; v < vectors; ++v) sum[row].at[v] = broadcast(bias[row]);
   }
-  multiply<T, rows, vectors>(sum, weights, shape.inputs, input.rows);
+  multiply<T, rows, vectors>(sum, weights, shape.inputs / terms_together, input.rows);
 }
 
 template <class T, class C, int vectors, bool save>
-void advance(const RecurrentShape& shape, const RecurrentWeights<T>& weights, const PositionInput<T>& input,
+void advance(const RecurrentShape& shape, const RecurrentWeights<T>& weights, const PositionTerms<T>& input,
              const UnitState<T>& from) {
   constexpr int units = RecurrentSizes<T, C>::units;
   constexpr int rows = C::gates * units;
@@ -149,11 +154,7 @@ void advance(const RecurrentShape& shape, const RecurrentWeights<T>& weights, co
         for (int v = 0; v < vectors; ++v) sum[rows - units + unit].at[v] = broadcast(bias[rows + unit]);
       }
     }
-#if defined(DNAFAST_NARROW)
-    multiply_pairs<rows, vectors>(sum, hidden_weight, padded / 2, input.pairs);
-#else
-    multiply<T, rows, vectors>(sum, hidden_weight, padded, from.h);
-#endif
+    multiply<T, rows, vectors>(sum, hidden_weight, padded / terms_together, input.state);
 #pragma GCC unroll 8
     for (int unit = 0; unit < units; ++unit) {
       Several<T, vectors> of_unit[C::sums];
@@ -165,7 +166,7 @@ void advance(const RecurrentShape& shape, const RecurrentWeights<T>& weights, co
       }
       advance_unit<T, C, vectors, save>(shape, of_unit, at);
     }
-    input_weight += shape.inputs * rows;
+    input_weight += shape.inputs / terms_together * rows;
     hidden_weight += padded / terms_together * rows;
     bias += C::sums * units;
     if (letters != nullptr) letters += rows;
@@ -217,12 +218,12 @@ void load_letters(const std::uint8_t* codes, std::int64_t step, std::int64_t seq
   }
 }
 
-// Features of one position -> rows; base codes -> four rows of zeros and ones.
+// Features of one position -> rows, narrow pairs of them; base codes -> four rows of zeros and ones.
 template <class T, int vectors>
 void load_input(const RecurrentShape& shape, const RecurrentTile<T>& tile, std::int64_t position, Vector<T>* rows) {
   if (tile.codes == nullptr) {
-    load_rows<T, vectors>(tile.dense + position * shape.inputs, shape.length * shape.inputs, shape.inputs,
-                          tile.sequences, rows);
+    const std::int64_t columns = shape.inputs / terms_together;
+    load_rows<T, vectors>(tile.dense + position * columns, shape.length * columns, columns, tile.sequences, rows);
     return;
   }
   Mask<T> letters[vectors];
@@ -249,6 +250,19 @@ void keep(const RecurrentShape& shape, const RecurrentTile<T>& tile, const Vecto
   }
 }
 
+// The state as it is multiplied: as it is, or narrow, written to `pairs`.
+template <class T, int vectors>
+const Vector<T>* multiplied(const Vector<T>* state, std::int64_t padded, Vector<T>* pairs) {
+#if defined(DNAFAST_NARROW)
+  pack_pairs<vectors>(state, padded, pairs);
+  return pairs;
+#else
+  static_cast<void>(padded);
+  static_cast<void>(pairs);
+  return state;
+#endif
+}
+
 template <class T, class C>
 std::int64_t forward_scratch(const RecurrentShape& shape, std::int64_t vectors) {
   const std::int64_t states = 4;  // h twice, c, and pairs of h
@@ -259,7 +273,8 @@ template <class T, class C, int vectors>
 void forward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, const RecurrentTile<T>& tile,
              T* scratch) {
   const std::int64_t padded = RecurrentSizes<T, C>::padded(shape.hidden);
-  const std::int64_t width = shape.directions * shape.hidden;
+  const std::int64_t hidden = shape.hidden / terms_together;
+  const std::int64_t width = shape.directions * hidden;
   auto* input = reinterpret_cast<Vector<T>*>(scratch);
   Vector<T>* h = input + shape.inputs * vectors;
   Vector<T>* h_next = h + padded * vectors;
@@ -268,7 +283,7 @@ void forward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, co
   fill_zero<T>(h_next, padded * vectors);
   if constexpr (C::states == 2) load_state<T, vectors>(shape, tile, tile.c0, padded, c);
   Vector<T>* pairs = c + padded * vectors;
-  pack_pairs<vectors>(h, padded, pairs);
+  const Vector<T>* state = multiplied<T, vectors>(h, padded, pairs);
   Mask<T> letters[vectors];
   for (std::int64_t step = 0; step < shape.length; ++step) {
     const std::int64_t position = tile.reverse ? shape.length - 1 - step : step;
@@ -284,17 +299,16 @@ void forward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, co
     } else {
       load_input<T, vectors>(shape, tile, position, input);
     }
-    T* output = tile.output + position * width / terms_together;
-    const std::int64_t sequence = shape.length * width / terms_together;
-    fetch_rows<T, true>(output, sequence, shape.hidden / terms_together, tile.sequences);
-    advance<T, C, vectors, false>(shape, weights, {input, looked_up ? letters : nullptr, pairs},
+    T* output = tile.output + position * width;
+    const std::int64_t sequence = shape.length * width;
+    fetch_rows<T, true>(output, sequence, hidden, tile.sequences);
+    advance<T, C, vectors, false>(shape, weights, {input, looked_up ? letters : nullptr, state},
                                   {h, c, h_next, c, nullptr, 0});
     Vector<T>* before = h;
     h = h_next;
     h_next = before;
-    pack_pairs<vectors>(h, padded, pairs);
-    store_rows<T, vectors>(terms_together == 2 ? pairs : h, shape.hidden / terms_together, tile.sequences, output,
-                           sequence);
+    state = multiplied<T, vectors>(h, padded, pairs);
+    store_rows<T, vectors>(state, hidden, tile.sequences, output, sequence);
   }
   store_rows<T, vectors>(h, shape.hidden, tile.sequences, tile.h_n, shape.hidden);
   if constexpr (C::states == 2) store_rows<T, vectors>(c, shape.hidden, tile.sequences, tile.c_n, shape.hidden);

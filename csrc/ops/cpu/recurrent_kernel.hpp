@@ -8,11 +8,8 @@
 #include <cstdint>
 
 #include "ops/cpu/recurrent.hpp"
-#include "ops/cpu/recurrent_forward.hpp"
-
-#if !defined(DNAFAST_NARROW)
 #include "ops/cpu/recurrent_backward.hpp"
-#endif
+#include "ops/cpu/recurrent_forward.hpp"
 
 namespace dnafast {
 namespace {
@@ -32,12 +29,10 @@ constexpr RecurrentKernels<T> recurrent_kernels() {
   kernels.forward[0] = &forward<T, C, 1>;
   kernels.forward[1] = &forward<T, C, 2>;
   kernels.forward[2] = &forward<T, C, 3>;
-#if !defined(DNAFAST_NARROW)  // in bfloat16 there is no backward pass
   kernels.backward_scratch = &backward_scratch<T, C>;
   kernels.backward[0] = &backward<T, C, 1>;
   kernels.backward[1] = &backward<T, C, 2>;
   kernels.backward[2] = &backward<T, C, 3>;
-#endif
   return kernels;
 }
 

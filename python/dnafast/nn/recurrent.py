@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 import dnafast.ops  # noqa: F401  (loads torch.ops.dnafast)
 from dnafast.nn.bases import one_hot
 
-_LSTM_LIMITS = ("narrow", "fewest_narrow", "fewest_training", "fewest_predicting", "widest")
+_LSTM_LIMITS = ("narrow", "fewest_narrow", "middling", "fewest_middling", "fewest_wide", "fewest_bfloat16", "widest")
 
 
 def _joined(weights: list[Tensor], layer: int, directions: int, biases: bool) -> list[Tensor]:
@@ -50,16 +50,21 @@ def _check_codes(input: Tensor, input_size: int) -> None:
         )
 
 
+def _has_numbers(tensor: Tensor) -> bool:
+    """Whether the operator reads them: autocast makes one of the two types the other."""
+    return tensor.dtype == torch.float32 or tensor.dtype == torch.bfloat16
+
+
 def _is_for_operator(
     input: Tensor, hx: Tensor | None, weight: Tensor, batch_first: bool, lacks: bool, fewest: int
 ) -> bool:
     """Whether the operator has what is asked for, and is faster at it than torch."""
-    if weight.dtype != torch.float32 or weight.device.type != "cpu" or lacks:
+    if not _has_numbers(weight) or weight.device.type != "cpu" or lacks:
         return False
     codes = input.dtype == torch.uint8 and input.dim() == 2
-    if not codes and (input.dim() != 3 or input.dtype != torch.float32):
+    if not codes and (input.dim() != 3 or not _has_numbers(input)):
         return False
-    if hx is not None and (hx.dim() != 3 or hx.dtype != torch.float32):
+    if hx is not None and (hx.dim() != 3 or not _has_numbers(hx)):
         return False
     return input.size(0 if batch_first else 1) >= fewest
 
@@ -68,18 +73,21 @@ class LSTM(nn.RNNBase):
     """``torch.nn.LSTM`` with the same arguments, outputs and ``state_dict``, which reads base codes too.
 
     Base codes are uint8 (N, L), or (L, N) without ``batch_first``; an unknown base adds nothing but the biases. Torch
-    is called for what the operator does not have (projections, packed and unbatched sequences, other types than
-    float32, CUDA) or does more slowly (few sequences, very wide layers). Under autocast the operator runs in float32.
+    is called for what the operator does not have (projections, packed and unbatched sequences, float64 and float16,
+    CUDA) or does more slowly (few sequences, very wide layers). Under autocast both run in bfloat16.
     """
 
-    # Sequences from which on the operator is faster; it computes 16 at once, and one costs as much as 16. Measured on
-    # one thread of a busy shared x86-64 server with AVX-512, torch 2.13, hidden 16 to 320, L 81 and 600. GRU and RNN,
-    # below, were always faster, but for one or two sequences of wide layers.
-    narrow = 32  # hidden units up to which fewer are enough
+    # Sequences from which on the operator is faster, to predict and to train; it computes 16 at once, and one costs as
+    # much as 16. Measured on one and two threads of a shared x86-64 server with AVX-512 BF16, torch 2.13, hidden 16 to
+    # 320, L 81 and 600. In bfloat16, where both are faster, it takes more. GRU and RNN, below, were always faster, in
+    # bfloat16 too, but for one or two sequences of wide layers.
+    narrow = 32  # hidden units up to which the fewest are enough
     fewest_narrow = 8
-    fewest_training = 16
-    fewest_predicting = 32
-    widest = 256  # hidden units above which torch is faster, for any number of sequences
+    middling = 64
+    fewest_middling = 16
+    fewest_wide = 32
+    fewest_bfloat16 = 64  # of wide ones; of others as many as of middling ones
+    widest = 320  # hidden units above which torch is not slower, for any number of sequences
     __constants__ = [*nn.LSTM.__constants__, *_LSTM_LIMITS]  # noqa: RUF012
 
     # torch.compile refuses whatever is a torch.nn.LSTM: this is not, and takes from it what makes one.
@@ -116,11 +124,15 @@ class LSTM(nn.RNNBase):
         if not torch.jit.is_scripting() and _is_packed(input):  # type: ignore[attr-defined]
             return cast("Any", nn.LSTM).forward(self, input, hx)
         _check_codes(input, self.input_size)
-        fewest = self.fewest_predicting
-        if self.hidden_size <= self.narrow:
+        bfloat16 = self._flat_weights[0].dtype == torch.bfloat16
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            bfloat16 = bfloat16 or torch.is_autocast_enabled("cpu")
+        if self.hidden_size > self.middling:
+            fewest = self.fewest_bfloat16 if bfloat16 else self.fewest_wide
+        elif self.hidden_size > self.narrow or bfloat16:
+            fewest = self.fewest_middling
+        else:
             fewest = self.fewest_narrow
-        elif torch.is_grad_enabled() and self._flat_weights[0].requires_grad:
-            fewest = self.fewest_training
         state = None if hx is None else hx[0]
         lacks = self.proj_size > 0 or self.hidden_size > self.widest
         if not _is_for_operator(input, state, self._flat_weights[0], self.batch_first, lacks, fewest):

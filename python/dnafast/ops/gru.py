@@ -23,9 +23,10 @@ def gru(
     Gates: r, z = sigmoid of W_ih x + b_ih + W_hh h + b_hh; n = tanh(W_in x + b_in + r (W_hn h + b_hn));
     h' = (1 - z) n + z h.
 
-    Differentiable once in all floating arguments, in reverse mode. Under autocast it runs in float32. From bfloat16
-    weights it computes in float32 as well; without gradients, where the processor can (AVX512_BF16), it multiplies the
-    state in bfloat16, while its sums stay in float32.
+    Differentiable once in all floating arguments, in reverse mode. From bfloat16 weights the processor, where it can
+    (AVX512_BF16, and an even number of hidden units and of features), multiplies in bfloat16, forward and backward,
+    while sums stay in float32; elsewhere all is computed in float32. Autocast makes weights and dense input bfloat16
+    on the CPU, whatever its own type, and float32 on CUDA.
 
     Args:
         input: base codes uint8 (N, L), A C G T = 0 1 2 3, unknown = 4, which adds nothing but the biases (C = 4), or
@@ -94,5 +95,5 @@ def _gru_autograd(
     return differentiable("gru", input, weight_ih, weight_hh, bias_ih, bias_hh, h0, None, "gru")[:2]
 
 
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("dnafast::gru", _device, torch.float32)
+torch.library.register_autocast("dnafast::gru", "cpu", torch.bfloat16)
+torch.library.register_autocast("dnafast::gru", "cuda", torch.float32)

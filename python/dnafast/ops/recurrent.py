@@ -257,11 +257,12 @@ def _forward_fake(
     n, length, d, h = checked_sizes(input, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, cell)
     has_c = cell == "lstm"
     kept = (d, (length + _STRETCH - 1) // _STRETCH, 1 + has_c, h, n) if keep else (0,)
+    wide = torch.float32 if weight_ih.dtype == torch.bfloat16 else weight_ih.dtype
     return (
         weight_ih.new_empty(n, length, d * h),
         weight_ih.new_empty(d, n, h),
         weight_ih.new_empty((d, n, h) if has_c else (0,)),
-        weight_ih.new_empty(kept),
+        weight_ih.new_empty(kept, dtype=wide),
     )
 
 
@@ -323,13 +324,11 @@ def differentiable(
                 "with backward() or torch.autograd.grad"
             )
     keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
-    narrow = keep and weight_ih.dtype == torch.bfloat16
-    wide = [t.float() if narrow and t is not None and t.dtype == torch.bfloat16 else t for t in tensors]
     try:
-        output, h_n, c_n, _ = torch.ops.dnafast.recurrent_forward(*wide, cell, keep)
+        output, h_n, c_n, _ = torch.ops.dnafast.recurrent_forward(*tensors, cell, keep)
     except RuntimeError as error:
         raise told(error) from None
-    return (output.bfloat16(), h_n.bfloat16(), c_n.bfloat16()) if narrow else (output, h_n, c_n)
+    return output, h_n, c_n
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

@@ -23,9 +23,10 @@ def rnn(
 
     h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or ReLU of it.
 
-    Differentiable once in all floating arguments, in reverse mode. Under autocast it runs in float32. From bfloat16
-    weights it computes in float32 as well; without gradients, where the processor can (AVX512_BF16), it multiplies the
-    state in bfloat16, while its sums stay in float32.
+    Differentiable once in all floating arguments, in reverse mode. From bfloat16 weights the processor, where it can
+    (AVX512_BF16, and an even number of hidden units and of features), multiplies in bfloat16, forward and backward,
+    while sums stay in float32; elsewhere all is computed in float32. Autocast makes weights and dense input bfloat16
+    on the CPU, whatever its own type, and float32 on CUDA.
 
     Args:
         input: base codes uint8 (N, L), A C G T = 0 1 2 3, unknown = 4, which adds nothing but the biases (C = 4), or
@@ -102,5 +103,5 @@ def _rnn_autograd(
     return differentiable("rnn", input, weight_ih, weight_hh, bias_ih, bias_hh, h0, None, _cell(relu))[:2]
 
 
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("dnafast::rnn", _device, torch.float32)
+torch.library.register_autocast("dnafast::rnn", "cpu", torch.bfloat16)
+torch.library.register_autocast("dnafast::rnn", "cuda", torch.float32)

@@ -13,6 +13,7 @@ from dnafast.train.config import TrainConfig
 # with AVX-512 BF16, as float32 over bfloat16 time of a whole step: in batches of 64, 1.1 to 2.3 for all 29 networks and
 # lengths (81, 200, 600 bases) above it, such as DeepBind at 600 bases (0.9e9 operations) 2.0, Basset 1.5, DanQ 1.4 and
 # LSTM 1.7; in batches of 16 and 4, 1.0 to 1.35; but DeepBind at 81 bases (0.1e9) 0.75, for weights are cast each step.
+# Of native layers 1.2 to 2.1 in batches of 64 for all 24 above it, in batches of 16 0.9 to 1.5.
 _FEWEST_OPERATIONS_CPU = 3e8
 # Nobody has measured it on a GPU yet: high enough for the products, not the launches, to fill the time.
 _FEWEST_OPERATIONS_CUDA = 2e10
@@ -27,8 +28,8 @@ def resolve_precision(
 
     - the processor multiplies bfloat16 by itself (AVX-512 BF16 or AMX; a GPU of compute capability 8 or more);
     - on the CPU, the model holds no `torch.nn.RNN` or `torch.nn.GRU` (measured 0.8 to 1.0 of the speed; torch has fast
-      kernels for LSTM alone);
-    - the model's layers are torch's: native operators compute in float32;
+      kernels for LSTM alone; those of `dnafast.nn` are faster);
+    - on a GPU, the model's layers are torch's;
     - a step is work enough for the casts to pay: batch size times ``model.config.flops()``, for which the model must
       have a configuration.
 
@@ -43,13 +44,14 @@ def resolve_precision(
         return config.precision
     described = getattr(model, "config", None)
     flops = getattr(described, "flops", None)
-    if not has_bfloat16 or flops is None or getattr(described, "implementation", "torch") != "torch":
+    if not has_bfloat16 or flops is None:
         return "float32"
-    # By the name of their mode, since all three are RNNBase.
-    slow = device.type == "cpu" and any(
-        isinstance(module, nn.RNNBase) and module.mode != "LSTM" for module in model.modules()
-    )
-    fewest = _FEWEST_OPERATIONS_CPU if device.type == "cpu" else _FEWEST_OPERATIONS_CUDA
+    if device.type == "cpu":
+        slow = any(isinstance(module, nn.RNN | nn.GRU) for module in model.modules())
+        fewest = _FEWEST_OPERATIONS_CPU
+    else:
+        slow = getattr(described, "implementation", "torch") != "torch"
+        fewest = _FEWEST_OPERATIONS_CUDA
     return "float32" if slow or config.batch_size * flops() < fewest else "bfloat16"
 
 
