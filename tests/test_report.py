@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
@@ -20,13 +21,13 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from dnafast.records import write_csv, write_json, write_npz
 from dnafast.report import canvas, terminal_table, write_report
-from dnafast.report.columns import COST, STEPS
+from dnafast.report.columns import COST, GENOME, MORE, QUALITY, STEPS, Column
 from dnafast.report.cost_figures import PHASES, _phase_look, pareto_front, phases
 from dnafast.report.families import PALETTE
 from dnafast.report.numbers import amount, megabytes, quality, scaled
 from dnafast.report.quality_figures import auroc_dots, learning
 from dnafast.report.results import Entry, Estimate, Run, best_floor, cost, estimate, read_results
-from dnafast.report.tables import implementations_table, mark, state
+from dnafast.report.tables import implementations_table, mark, results_table, state
 from dnafast.report.wording import first_line
 
 NASTY = "<script>alert('$x$ & | \"y\"')</script>"
@@ -549,6 +550,16 @@ def test_mark_never_calls_an_unfinished_training_worse(demonstration: Path) -> N
     assert marks["kmer_cnn"] == "overlaps the best floor"
     assert marks["bilstm"] == ""
     assert marks["kmer_logistic"] == ""
+
+
+def test_marks_stand_only_beside_the_intervals_that_they_compare(demonstration: Path) -> None:
+    dataset = read_results(demonstration).datasets[0]
+
+    def marks(columns: Sequence[Column]) -> set[str]:
+        return {row.mark for group in results_table(dataset, "open in A", columns) for row in group.rows}
+
+    assert marks(QUALITY) == {"", "overlaps the best floor"}
+    assert marks(GENOME) == marks(MORE) == {""}
 
 
 def test_estimate_and_cost_by_hand() -> None:
