@@ -461,7 +461,24 @@ def test_single_model_and_single_task(tmp_path: Path) -> None:
     page = reported(tmp_path, models=("basset",), datasets={"one": ("open",)}, seeds=1)
     assert "basset" in page.words
     assert page.tags.count("svg") == 4  # one model has no cost to weigh against another's
-    assert "1 network, 0 floors, 1 data set, 1 task, 1 seed; 1 of 1 run finished." in page.text
+    assert "1 network, 1 data set, 1 task, 1 seed; 1 of 1 run finished." in page.text
+
+
+def test_without_floors_nothing_is_said_of_them_but_that_they_are_missing(tmp_path: Path, demonstration: Path) -> None:
+    left_open = "No floor has finished: whether a network finds more than a linear model is left open."
+    page = reported(tmp_path, models=("lstm", "basset"), datasets={"one": ("open",)})
+    terminal = io.StringIO()
+    Console(file=terminal, width=300).print(terminal_table(tmp_path))
+    for text in (page.text, (tmp_path / "summary.md").read_text(), terminal.getvalue()):
+        assert left_open in text
+        assert re.search("floor", text.replace(left_open, "", 1), re.IGNORECASE) is None
+    drawn = re.findall(r"<svg.*?</svg>", (tmp_path / "report.html").read_text(encoding="utf-8"), re.DOTALL)
+    assert drawn
+    assert not any("floor" in svg for svg in drawn)
+    page = Page(demonstration / "report.html")
+    assert "Lines through a panel are the floors" in page.text
+    assert "Overlaps the best floor" in page.words
+    assert left_open not in page.text
 
 
 def test_many_tasks_stop_the_pictures_but_not_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

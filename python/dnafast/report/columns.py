@@ -47,7 +47,7 @@ COST = (
     Column("train_seconds", "Training", "s", "Wall time of the training, validation passes included.", numbers.amount),
     Column("predict_sequences_per_second", "Prediction", "sequences/s", "Throughput of the forward pass at the best of "
            "the batch sizes 1, 16, 64, 256 and 1024 (the largest only where there was time for it), with one of "
-           "torch's threads or with those of the run, whichever is faster; floors: both parts that are scored, "
+           "torch's threads or with those of the run, whichever is faster; linear models: both parts that are scored, "
            "encoding included.", numbers.amount),
     Column("latency_ms", "Latency", "ms", "Time for a batch of one sequence, a median, with one of torch's threads or "
            "with those of the run, whichever is faster.", numbers.amount),
@@ -122,10 +122,6 @@ TERMS = (
      "fewer (a hundred at least) where windows and tasks are many. With several seeds it runs from the lowest lower "
      "end to the highest upper end; with several folds, whose test parts are independent, the "
      "distances of their ends from their means are added as squares."),
-    ("Floor", "Logistic regression on GC content, 6-mer counts or bases by position. A network that does not beat the "
-     "best floor has found nothing that a linear model misses."),
-    ("Overlaps the best floor", "The model's AUROC interval and that of the best floor share values: on this test part "
-     "the two cannot be told apart by their intervals."),
     ("Training state", "“Converged”: the validation loss stopped falling. “Budget ended before it converged”: "
      "it was still falling, and more steps might give another figure. “Not told from chance on validation”: on the "
      "validation part, neither log loss nor AUROC was better than chance by three standard errors. Either the network "
@@ -138,6 +134,19 @@ TERMS = (
     ("Data path", "Everything before the model: index, windows, encoding, transfer."),
     ("Test part", "Scored once, after every choice was made on the validation part."),
 )  # fmt: skip
+
+TERMS_OF_FLOORS = (
+    (
+        "Floor",
+        "Logistic regression on GC content, 6-mer counts or bases by position. A network that does not beat the "
+        "best floor has found nothing that a linear model misses.",
+    ),
+    (
+        "Overlaps the best floor",
+        "The model's AUROC interval and that of the best floor share values: on this test part "
+        "the two cannot be told apart by their intervals.",
+    ),
+)
 
 # What became of regions, windows or sequences: the steps of the flow.
 STEPS = {
