@@ -159,7 +159,7 @@ def test_the_prior_moves_probabilities_and_threshold_alike(tmp_path, genome_file
     before, told = table(tmp_path / "x.tsv")[1], capsys.readouterr().out.split("open: ")[1].split(" ")[0]
     assert predict(*arguments, "--prior", 0.01) == 0
     printed = capsys.readouterr().out
-    assert f"open: {told} at or above the threshold 0.01 " in printed
+    assert f"open: {told} at or above 0.01, to which --prior 0.01 moves the threshold 0.5 of the validation" in printed
     for old, new in zip(before, table(tmp_path / "x.tsv")[1], strict=True):
         odds = float(old[4]) / (1 - float(old[4])) / 99  # trained at 1 to 1
         assert float(new[4]) == pytest.approx(odds / (1 + odds), rel=1e-4)
