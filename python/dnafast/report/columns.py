@@ -58,12 +58,13 @@ COST = (
 GENOME = (
     Column("genome_auprc", "AUPRC", "genome", "Average precision over the tiles of the whole test part, at their "
            "natural prevalence. Guessing reaches the prevalence."),
-    Column("genome_prevalence", "Prevalence", "genome", "Share of open tiles among those with a label."),
+    Column("genome_prevalence", "Prevalence", "genome", "Share of open tiles among those that are open or closed."),
     Column("genome_recall_at_fdr_10", "Recall at 10 % FDR", "genome", "Largest share of the open tiles that can be "
            "called with at most 10 % of the calls wrong."),
     Column("genome_recall_at_fdr_50", "Recall at 50 % FDR", "genome", "The same with at most half of the calls wrong."),
     Column("genome_auroc", "AUROC", "genome", "Area under the ROC curve over the same tiles."),
-    Column("genome_n", "Tiles", "", "Tiles of the test part with a label for this task.", numbers.count),
+    Column("genome_n", "Tiles", "", "Tiles of the test part that are open or closed in this task; one that a peak "
+           "covers by less than half is neither and does not count.", numbers.count),
 )  # fmt: skip
 
 MEANS = (
