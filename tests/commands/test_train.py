@@ -84,7 +84,7 @@ def test_a_second_start_finds_it_trained_and_other_settings_are_refused(data, tr
     assert capsys.readouterr().out.splitlines() == [f"{out}: trained earlier", figures]
     assert train(data, out, *FAST, "--seed", 1) == 2
     message = capsys.readouterr().err
-    assert "holds a finished run that differs in seed (0 there, 1 now)" in message
+    assert "holds a finished run that differs in seed (0 there, 1 now), started with --seed 0 there and" in message
     assert "--overwrite" in message
     assert train(data, out, *FAST, "--seed", 1, "--overwrite") == 0
     assert (out / "weights.safetensors").read_bytes() != before
