@@ -104,13 +104,17 @@ def test_tracks_hold_the_middle_of_each_window(suffix, stride, tmp_path, genome_
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 
-def test_regions_have_a_window_each_in_their_order(tmp_path, genome_file):
+def test_regions_have_a_window_each_in_their_order(tmp_path, genome_file, capsys):
     network, bed, out = save(tmp_path / "run", stranded=True), tmp_path / "r.bed", tmp_path / "x.tsv"
     bed.write_text("chr2\t100\t200\ta\t0\t-\nchr1\t10\t20\tb\t0\t+\nchr2\t0\t10\tc\t0\t.\nchr9\t5\t10\td\t0\t+\n")
     assert predict("--run", tmp_path / "run", "--fasta", genome_file, "--bed", bed, "--out", out) == 0
     rows = table(out)[1]
     genome = dnafast.Genome(genome_file)
     # Two reach over the beginning of their contig, where they read N: the row says what lies on it.
+    printed = capsys.readouterr().out
+    assert (
+        "x.tsv: 3 windows (1 region not on the genome left out; 2 reach over an end of their contig and re" in printed
+    )
     assert [row[:4] for row in rows] == [
         ["chr2", "130", "170", "-"], ["chr1", "0", "35", "+"], ["chr2", "0", "25", "+"],
     ]  # fmt: skip

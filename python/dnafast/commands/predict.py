@@ -42,8 +42,9 @@ class PredictOptions:
     fasta: Annotated[Path | None, unset("none", "FILE")] = None
     """Genome: FASTA (plain, gzip or bgzip) or .2bit."""
     bed: Annotated[Path | None, unset("none", "FILE")] = None
-    """Regions of the genome: one window around the summit, or else the centre, of each, on its strand. With --stride:
-    windows that lie in them, however many there are."""
+    """Regions of the genome: one window, as long as those of the training, around the summit, or else the centre, of
+    each, on its strand; a row holds the place of the window, not of the region. With --stride: windows that lie in
+    them, however many there are."""
     sequences: Annotated[Path | None, unset("none", "FILE")] = None
     """FASTA with sequences in place of a genome, each at least as long as those of the training: the middle of each is
     read, or with --stride all windows that lie in it."""
