@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -222,10 +223,17 @@ def _description(dataset: Dataset) -> list[str]:
 
 
 def _figures(row: Row) -> str:
-    """How good the network is on the test part, for one task."""
-    known = {name: row.get(name) for name in _SHOWN}
-    shown = ", ".join(f"{label} {known[name]:.3f}" for name, label in _SHOWN.items() if known[name] is not None)
-    return f"  {row['task']}: {shown}"
+    """How good the network is on the test part, for one task, with 95 % intervals where there are some."""
+    known = [(name, label) for name, label in _SHOWN.items() if row.get(name) is not None]
+    shown = [f"{label} {row[name]:.3f}{_interval(row, name)}" for name, label in known]
+    return f"  {row['task']}: {', '.join(shown)}"
+
+
+def _interval(row: Row, name: str) -> str:
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    if low is None or high is None or not math.isfinite(low + high):
+        return ""
+    return f" (95 % {low:.3f} to {high:.3f})"
 
 
 _SHOWN = {
