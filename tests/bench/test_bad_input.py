@@ -116,7 +116,7 @@ CASES = {
     "two peaks that are one": (
         write("peaks.bed", "chr1\t500\t700\nchr1\t510\t710\nchr1\t9000\t9100\n"),
         GENOME,
-        ["2 open windows cannot be split", "of 3 regions read, 1 too near a stronger one"],
+        ["2 open windows cannot be split", "of 3 regions read, 1 closer than half a window to another"],
     ),
     "unknown contig": (good, changed(GENOME, "--contigs", "chr9"), ["chr9", "chr1"]),
     "unknown test contig": (good, changed(GENOME, "--test", "chr9"), ["chr9"]),

@@ -159,7 +159,8 @@ STEPS = {
     "excluded": "left out, the window touches an excluded region",
     "edge": "left out, the window reaches over the contig's end",
     "N": "left out, too many N",
-    "duplicate": "left out, closer than half a window to a stronger one",
+    "duplicate": "no window of its own, closer than half a window to another: of one task the stronger one's stays, of "
+    "several tasks the two share one around the mean of their centres",
     "unlabelled": "left out, a site that no file labels",
     "border between parts": "left out, across the border of two parts",
     "summit_missing": "no summit, so that the window lies around the centre (not left out)",
