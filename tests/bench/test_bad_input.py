@@ -155,6 +155,7 @@ CASES = {
     "genome without peaks": (good, ["--fasta", "{}/genome.fa"], ["--peaks"]),
     "positives alone": (good, ["--positives", "{}/pos.fa"], ["--negatives"]),
     "two kinds of data": (good, [*GENOME, *SEQUENCES], ["--peaks", "--positives"]),
+    "one peak file to pool": (good, [*GENOME, "--pool"], ["--pool has no effect with one peak file"]),
     "an option of peaks with sequences": (good, changed(SEQUENCES, "--ratio", "7"), ["--ratio", "no effect"]),
     "an option of peaks with simulated data": (good, ["--exclude", "{}/peaks.bed"], ["--exclude", "no effect"]),
     "a split asked for where the table has one": (

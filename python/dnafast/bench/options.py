@@ -287,6 +287,8 @@ def _check_that_options_apply(options: BenchOptions) -> None:
             )
         _refuse(options, _OF_NETWORKS, "--only data")
     if options.peaks:
+        if len(options.peaks) == 1:
+            _refuse(options, ("pool",), "one peak file")
         return
     kind = "simulated data"
     if options.positives:
