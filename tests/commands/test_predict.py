@@ -131,6 +131,7 @@ def test_regions_by_steps_and_as_a_track(tmp_path, genome_file, capsys):
     assert predict(*arguments, "--stride", 20, "--out", tmp_path / "x.tsv") == 0
     places = [(row[0], int(row[1])) for row in table(tmp_path / "x.tsv")[1]]
     assert places == [("chr1", s) for s in (10, 30, 50, 70, 90)] + [("chr2", s) for s in (100, 120, 140, 160)]
+    assert "x.tsv: 9 windows (1 stretch shorter than 40 bases left out)" in capsys.readouterr().out
     assert predict(*arguments, "--out", tmp_path / "x.bedGraph") == 0
     starts = [line.split("\t")[:2] for line in (tmp_path / "x.bedGraph").read_text().splitlines()]
     assert starts == [["chr1", "15"], ["chr1", "70"], ["chr1", "285"], ["chr2", "130"]]
