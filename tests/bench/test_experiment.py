@@ -163,7 +163,8 @@ def test_other_settings_in_the_same_folder_are_refused(finished, genome_files, c
     length = genome_arguments(genome_files, finished)
     length[length.index("--length") + 1] = "90"
     assert main([*length, "--threads", "1"]) == 2
-    assert ", started with --length 100 there and --length 90 now: choose" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "differs in length (100 there, 90 now), started with --length 100 there and --length 90 now" in message
     assert (finished / "report.html").exists()
 
 
