@@ -8,7 +8,7 @@ import pytest
 import dnafast
 from dnafast.labelling import SparseLabels, label, merge_centres, union_sites
 from dnafast.regions import Regions
-from dnafast.windowing import Windows
+from dnafast.windowing import Windows, losses
 
 
 class OpenGenome:
@@ -299,6 +299,8 @@ def test_union_of_two_files():
         "read": 6, "outside": 0, "other_contigs": 0, "excluded": 0, "edge": 1, "N": 0, "duplicate": 1, "used": 4,
         "summit_missing": 3, "unlabelled": 0,
     }  # fmt: skip
+    # Those that were merged have no stronger one, and are told in words that hold for both.
+    assert losses(sites.flow) == "1 too near an end of their contig, 1 closer than half a window to another"
 
 
 def test_union_counts_regions_off_the_genome_and_sites_that_miss_their_peaks():

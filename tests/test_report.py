@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
@@ -20,13 +21,13 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from dnafast.records import write_csv, write_json, write_npz
 from dnafast.report import canvas, terminal_table, write_report
-from dnafast.report.columns import COST, STEPS
+from dnafast.report.columns import COST, GENOME, MORE, QUALITY, STEPS, Column
 from dnafast.report.cost_figures import PHASES, _phase_look, pareto_front, phases
 from dnafast.report.families import PALETTE
 from dnafast.report.numbers import amount, megabytes, quality, scaled
 from dnafast.report.quality_figures import auroc_dots, learning
 from dnafast.report.results import Entry, Estimate, Run, best_floor, cost, estimate, read_results
-from dnafast.report.tables import implementations_table, mark, state
+from dnafast.report.tables import implementations_table, mark, results_table, state
 from dnafast.report.wording import first_line
 
 NASTY = "<script>alert('$x$ & | \"y\"')</script>"
@@ -460,7 +461,24 @@ def test_single_model_and_single_task(tmp_path: Path) -> None:
     page = reported(tmp_path, models=("basset",), datasets={"one": ("open",)}, seeds=1)
     assert "basset" in page.words
     assert page.tags.count("svg") == 4  # one model has no cost to weigh against another's
-    assert "1 network, 0 floors, 1 data set, 1 task, 1 seed; 1 of 1 run finished." in page.text
+    assert "1 network, 1 data set, 1 task, 1 seed; 1 of 1 run finished." in page.text
+
+
+def test_without_floors_nothing_is_said_of_them_but_that_they_are_missing(tmp_path: Path, demonstration: Path) -> None:
+    left_open = "No floor has finished: whether a network finds more than a linear model is left open."
+    page = reported(tmp_path, models=("lstm", "basset"), datasets={"one": ("open",)})
+    terminal = io.StringIO()
+    Console(file=terminal, width=300).print(terminal_table(tmp_path))
+    for text in (page.text, (tmp_path / "summary.md").read_text(), terminal.getvalue()):
+        assert left_open in text
+        assert re.search("floor", text.replace(left_open, "", 1), re.IGNORECASE) is None
+    drawn = re.findall(r"<svg.*?</svg>", (tmp_path / "report.html").read_text(encoding="utf-8"), re.DOTALL)
+    assert drawn
+    assert not any("floor" in svg for svg in drawn)
+    page = Page(demonstration / "report.html")
+    assert "Lines through a panel are the floors" in page.text
+    assert "Overlaps the best floor" in page.words
+    assert left_open not in page.text
 
 
 def test_many_tasks_stop_the_pictures_but_not_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -549,6 +567,16 @@ def test_mark_never_calls_an_unfinished_training_worse(demonstration: Path) -> N
     assert marks["kmer_cnn"] == "overlaps the best floor"
     assert marks["bilstm"] == ""
     assert marks["kmer_logistic"] == ""
+
+
+def test_marks_stand_only_beside_the_intervals_that_they_compare(demonstration: Path) -> None:
+    dataset = read_results(demonstration).datasets[0]
+
+    def marks(columns: Sequence[Column]) -> set[str]:
+        return {row.mark for group in results_table(dataset, "open in A", columns) for row in group.rows}
+
+    assert marks(QUALITY) == {"", "overlaps the best floor"}
+    assert marks(GENOME) == marks(MORE) == {""}
 
 
 def test_estimate_and_cost_by_hand() -> None:

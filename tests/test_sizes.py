@@ -68,7 +68,10 @@ def test_where_a_curve_passes_another():
 )
 def test_the_crossing_in_words(entry, words):
     assert sentences(dataset(FLOOR, entry)) == [words]
-    assert "<svg" in by_size(dataset(FLOOR, entry), "s1")
+    picture = by_size(dataset(FLOOR, entry), "s1")
+    assert "<svg" in picture
+    assert "where it passes the floor" in picture
+    assert "floor" not in by_size(dataset(entry), "s1")
 
 
 def test_one_size_has_no_picture():

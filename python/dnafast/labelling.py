@@ -216,8 +216,8 @@ def union_sites(
     Returns:
         N windows and int8 (N, T) labels, tasks in the order of `peaks`. Windows have strand 0 unless all that merged
         had one strand; `source` is the row of the (first) peak in the tables put under one another. In `flow`,
-        `duplicate` counts the peaks that went into another's site and `unlabelled` the sites that fall short of
-        `positive` for every task and are left out.
+        `duplicate` counts the peaks without a site of their own, as they are merged into another's, and `unlabelled`
+        the sites that fall short of `positive` for every task and are left out.
 
     Raises:
         TypeError: a length that is no integer, or `contigs` that is one string.

@@ -270,7 +270,13 @@ class Record:
 
 
 def finished_run(
-    folder: str | Path, config: Any, data_checksum: str, *, overwrite: bool = False, version: str = __version__
+    folder: str | Path,
+    config: Any,
+    data_checksum: str,
+    *,
+    overwrite: bool = False,
+    version: str = __version__,
+    options: str = "",
 ) -> Record | None:
     """The record of a run that need not be repeated; None where there is none, or where it is to be overwritten.
 
@@ -280,6 +286,7 @@ def finished_run(
         data_checksum: of the data it would run on.
         overwrite: do not look; the caller runs again and replaces the files.
         version: of dnafast.
+        options: what differs in the command lines, for the error.
 
     Raises:
         ValueError: a finished run is there, but of another configuration, other data or another version.
@@ -297,7 +304,7 @@ def finished_run(
         differences.append(f"the version of dnafast ({record.version} there, {version} now)")
     if differences:
         raise ValueError(
-            f"{folder} holds a finished run that differs in {', '.join(differences)}: "
+            f"{folder} holds a finished run that differs in {', '.join(differences)}{options}: "
             "choose another --out, or replace it with --overwrite"
         )
     return record

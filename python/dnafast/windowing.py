@@ -211,7 +211,7 @@ _LOSSES = {
     "excluded": "touch regions to exclude",
     "edge": "too near an end of their contig",
     "N": "with too many unknown bases (N)",
-    "duplicate": "too near a stronger one",
+    "duplicate": "closer than half a window to another",
 }
 
 

@@ -116,7 +116,7 @@ CASES = {
     "two peaks that are one": (
         write("peaks.bed", "chr1\t500\t700\nchr1\t510\t710\nchr1\t9000\t9100\n"),
         GENOME,
-        ["2 open windows cannot be split", "of 3 regions read, 1 too near a stronger one"],
+        ["2 open windows cannot be split", "of 3 regions read, 1 closer than half a window to another"],
     ),
     "unknown contig": (good, changed(GENOME, "--contigs", "chr9"), ["chr9", "chr1"]),
     "unknown test contig": (good, changed(GENOME, "--test", "chr9"), ["chr9"]),
@@ -155,6 +155,7 @@ CASES = {
     "genome without peaks": (good, ["--fasta", "{}/genome.fa"], ["--peaks"]),
     "positives alone": (good, ["--positives", "{}/pos.fa"], ["--negatives"]),
     "two kinds of data": (good, [*GENOME, *SEQUENCES], ["--peaks", "--positives"]),
+    "one peak file to pool": (good, [*GENOME, "--pool"], ["--pool has no effect with one peak file"]),
     "an option of peaks with sequences": (good, changed(SEQUENCES, "--ratio", "7"), ["--ratio", "no effect"]),
     "an option of peaks with simulated data": (good, ["--exclude", "{}/peaks.bed"], ["--exclude", "no effect"]),
     "a split asked for where the table has one": (

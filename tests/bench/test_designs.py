@@ -4,6 +4,7 @@ import json
 import os
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -323,7 +324,16 @@ def test_figures_at_natural_prevalence_are_those_of_all_tiles(tmp_path):
         assert float(row["genome_auroc"]) == pytest.approx(auroc(labels, scores), abs=1e-6)
         assert float(row["genome_recall_at_fdr_50"]) == pytest.approx(recall_at_fdr(labels, scores, 0.5), abs=1e-6)
         assert float(row["genome_prevalence"]) < 0.2 < float(row["prevalence"])
-    assert sum(int(row["genome_n"]) for row in table[:3]) > 900
+    n_labelled = sum(int(row["genome_n"]) for row in table[:3])
+    assert n_labelled > 900
+    # Peaks and tiles of 100 bases: at most starts a peak lies across two tiles, and covers one by less than half.
+    laid = pd.read_csv(out / "tiles.bed.gz", sep="\t")
+    (task,) = [name for name in laid if name.startswith("label_")]
+    neither, n_open = (laid[task] == -1).sum(), (laid[task] == 1).sum()
+    assert len(laid) - neither == n_labelled > len(laid) - n_labelled > 0
+    (note,) = [note for note in json.loads((out / "data.json").read_text())[0]["notes"] if "Genome-wide" in note]
+    assert f"over {len(laid):,} tiles of the test part, less {neither:,} that a peak covers by less than half" in note
+    assert f"of the rest {100 * n_open / n_labelled:.2g} % are open" in note
     matched = tmp_path / "matched"
     assert main([*data, *models[:2], "--quick", "--test-on", "matched", "--out", str(matched)]) == 0
     assert rows(matched / "runs.csv")[0]["genome_auprc"] == ""

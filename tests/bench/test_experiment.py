@@ -156,9 +156,15 @@ def test_other_settings_in_the_same_folder_are_refused(finished, genome_files, c
     assert main([*genome_arguments(genome_files, finished), "--learning-rate", "0.01"]) == 2
     message = capsys.readouterr().err
     assert "differs in train.learning_rate (0.001 there, 0.01 now), tuning (" in message
+    assert "now), started with no --learning-rate there and --learning-rate 0.01 now: choose another --out" in message
     assert "--overwrite" in message
     assert main([*genome_arguments(genome_files, finished), "--ratio", "2"]) == 2
-    assert "differs in the data: " in capsys.readouterr().err
+    assert "differs in the data, started with --ratio 1.0 there and --ratio 2.0 now: " in capsys.readouterr().err
+    length = genome_arguments(genome_files, finished)
+    length[length.index("--length") + 1] = "90"
+    assert main([*length, "--threads", "1"]) == 2
+    message = capsys.readouterr().err
+    assert "differs in length (100 there, 90 now), started with --length 100 there and --length 90 now" in message
     assert (finished / "report.html").exists()
 
 
@@ -166,11 +172,12 @@ def test_runs_with_other_budgets_never_share_a_table(finished, genome_files, cap
     arguments = genome_arguments(genome_files, finished)[: -len(MODELS)]
     assert main([*arguments, "--models", "lstm", "--epochs", "2"]) == 2
     message = capsys.readouterr().err
-    assert "differs in train.max_epochs (1 there, 2 now): " in message
+    assert "differs in train.max_epochs (1 there, 2 now), started with no --epochs there and --epochs 2 now" in message
     assert "--overwrite" in message
     renamed = [argument.replace("second=", "other=") for argument in arguments]
     assert main([*renamed, "--models", "lstm"]) == 2
-    assert "differs in tasks (['one', 'second'] there, ['one', 'other'] now): " in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "differs in tasks (['one', 'second'] there, ['one', 'other'] now), started with --peaks " in message
 
 
 def test_more_networks_join_those_that_are_done(finished, genome_files):

@@ -104,13 +104,17 @@ def test_tracks_hold_the_middle_of_each_window(suffix, stride, tmp_path, genome_
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 
-def test_regions_have_a_window_each_in_their_order(tmp_path, genome_file):
+def test_regions_have_a_window_each_in_their_order(tmp_path, genome_file, capsys):
     network, bed, out = save(tmp_path / "run", stranded=True), tmp_path / "r.bed", tmp_path / "x.tsv"
     bed.write_text("chr2\t100\t200\ta\t0\t-\nchr1\t10\t20\tb\t0\t+\nchr2\t0\t10\tc\t0\t.\nchr9\t5\t10\td\t0\t+\n")
     assert predict("--run", tmp_path / "run", "--fasta", genome_file, "--bed", bed, "--out", out) == 0
     rows = table(out)[1]
     genome = dnafast.Genome(genome_file)
     # Two reach over the beginning of their contig, where they read N: the row says what lies on it.
+    printed = capsys.readouterr().out
+    assert (
+        "x.tsv: 3 windows (1 region not on the genome left out; 2 reach over an end of their contig and re" in printed
+    )
     assert [row[:4] for row in rows] == [
         ["chr2", "130", "170", "-"], ["chr1", "0", "35", "+"], ["chr2", "0", "25", "+"],
     ]  # fmt: skip
@@ -127,6 +131,7 @@ def test_regions_by_steps_and_as_a_track(tmp_path, genome_file, capsys):
     assert predict(*arguments, "--stride", 20, "--out", tmp_path / "x.tsv") == 0
     places = [(row[0], int(row[1])) for row in table(tmp_path / "x.tsv")[1]]
     assert places == [("chr1", s) for s in (10, 30, 50, 70, 90)] + [("chr2", s) for s in (100, 120, 140, 160)]
+    assert "x.tsv: 9 windows (1 stretch shorter than 40 bases left out)" in capsys.readouterr().out
     assert predict(*arguments, "--out", tmp_path / "x.bedGraph") == 0
     starts = [line.split("\t")[:2] for line in (tmp_path / "x.bedGraph").read_text().splitlines()]
     assert starts == [["chr1", "15"], ["chr1", "70"], ["chr1", "285"], ["chr2", "130"]]
@@ -159,7 +164,7 @@ def test_the_prior_moves_probabilities_and_threshold_alike(tmp_path, genome_file
     before, told = table(tmp_path / "x.tsv")[1], capsys.readouterr().out.split("open: ")[1].split(" ")[0]
     assert predict(*arguments, "--prior", 0.01) == 0
     printed = capsys.readouterr().out
-    assert f"open: {told} at or above the threshold 0.01 " in printed
+    assert f"open: {told} at or above 0.01, to which --prior 0.01 moves the threshold 0.5 of the validation" in printed
     for old, new in zip(before, table(tmp_path / "x.tsv")[1], strict=True):
         odds = float(old[4]) / (1 - float(old[4])) / 99  # trained at 1 to 1
         assert float(new[4]) == pytest.approx(odds / (1 + odds), rel=1e-4)

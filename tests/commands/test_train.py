@@ -53,7 +53,11 @@ def trained(data, tmp_path_factory):
 def test_it_leaves_a_network_that_predicts(data, trained, tmp_path):
     out, printed = trained
     assert "motif, train: 60 positives, 60 negatives" in printed
-    assert "motif: AUROC " in printed
+    row = json.loads((out / "record.json").read_text())["result"]["rows"][0]
+    for name, label in (("auroc", "AUROC"), ("auprc", "AUPRC")):
+        low, high = row[f"{name}_low"], row[f"{name}_high"]
+        assert low <= row[name] <= high
+        assert f"{label} {row[name]:.3f} (95 % {low:.3f} to {high:.3f})" in printed
     assert sorted(path.name for path in out.iterdir()) == [
         "history.csv", "model.json", "record.json", "scores.npz", "weights.safetensors",
     ]  # fmt: skip
@@ -84,7 +88,7 @@ def test_a_second_start_finds_it_trained_and_other_settings_are_refused(data, tr
     assert capsys.readouterr().out.splitlines() == [f"{out}: trained earlier", figures]
     assert train(data, out, *FAST, "--seed", 1) == 2
     message = capsys.readouterr().err
-    assert "holds a finished run that differs in seed (0 there, 1 now)" in message
+    assert "holds a finished run that differs in seed (0 there, 1 now), started with --seed 0 there and" in message
     assert "--overwrite" in message
     assert train(data, out, *FAST, "--seed", 1, "--overwrite") == 0
     assert (out / "weights.safetensors").read_bytes() != before

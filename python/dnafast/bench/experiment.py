@@ -133,7 +133,7 @@ class Experiment:
             arguments=tuple(arguments),
         )
         if not options.overwrite:
-            check_finished_runs(options.out, experiment.runs, checksums)
+            check_finished_runs(options, experiment.runs, checksums)
         return experiment
 
     def run(self) -> int:

@@ -22,9 +22,16 @@ TUNING_NAME = "tuning.json"
 """What the search for a learning rate leaves in its folder beside those of the runs."""
 
 
-def save(run: Run, outcome: Outcome, data_checksum: str, folder: Path) -> None:
-    """Write the record of a run, as its last file: its presence says that the run is finished."""
+def save(
+    run: Run, outcome: Outcome, data_checksum: str, folder: Path, options: Mapping[str, object] | None = None
+) -> None:
+    """Write the record of a run, as its last file: its presence says that the run is finished.
+
+    The options of a run that stands alone, plain values by name, are kept in it.
+    """
     result = {"rows": outcome.rows, "phases": outcome.phases, "files": _checksums(folder)}
+    if options is not None:
+        result["options"] = options
     Record(run.id, plain(run.config()), data_checksum, plain(result)).save(folder)
     remove_checkpoints(folder)
 

@@ -183,15 +183,41 @@ _NEEDED: dict[str, Callable[[object], bool]] = {
 }
 
 
-def check_finished_runs(out: Path, runs: Sequence[Run], checksums: Mapping[str, str]) -> None:
+def options_that_differ(there: Mapping[str, object], options: BenchOptions) -> str:
+    """What two command lines differ in, as far as it can change what a run gives, to go on a sentence.
+
+    Args:
+        there: plain values by name, as `BenchOptions.as_json` gives them.
+        options: those of now.
+    """
+    now = options.as_json()
+    names = [name for name in now if name in there and there[name] != now[name] and name not in (*_PASSING, "threads")]
+    old, new = (", ".join(_as_given(name, of[name]) for name in names) for of in (there, now))
+    return f", started with {old} there and {new} now" if names else ""
+
+
+def _as_given(name: str, value: object) -> str:
+    """An option as a command line has it."""
+    flag = f"--{name.replace('_', '-')}"
+    if value is None or value is False or value == []:
+        return f"no {flag}"
+    if value is True:
+        return flag
+    return f"{flag} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+
+
+def check_finished_runs(options: BenchOptions, runs: Sequence[Run], checksums: Mapping[str, str]) -> None:
     """Refuse a folder whose finished runs could not stand in one table with these.
 
     Raises:
-        ValueError: names the run, what differs, and `--overwrite`.
+        ValueError: names the run, what differs, the options that differ, and `--overwrite`.
     """
+    out = options.out
+    earlier = _earlier_configuration(out)
+    asked = options_that_differ(earlier["options"], options) if earlier is not None else ""
     for run in runs:
         if sound_record(out / "runs" / run.id) is not None:
-            finished_run(out / "runs" / run.id, run.config(), checksums[run.dataset.name])
+            finished_run(out / "runs" / run.id, run.config(), checksums[run.dataset.name], options=asked)
     shared = {run.dataset.name: run.shared_config() for run in runs}
     for record in sound_records(out):
         name = str(record.config.get("dataset"))
@@ -206,7 +232,7 @@ def check_finished_runs(out: Path, runs: Sequence[Run], checksums: Mapping[str, 
             differences.append(f"the version of dnafast ({record.version} there, {dnafast.__version__} now)")
         if differences:
             raise ValueError(
-                f"{out / 'runs' / record.run_id} holds a finished run that differs in {', '.join(differences)}: "
+                f"{out / 'runs' / record.run_id} holds a finished run that differs in {', '.join(differences)}{asked}: "
                 "choose another --out, or replace the results there with --overwrite"
             )
 

@@ -34,7 +34,8 @@ class BenchOptions:
     peaks: Annotated[tuple[str, ...], unset("none", "[NAME=]FILE ...")] = ()
     """Peak files (narrowPeak, broadPeak or BED; plain or gzip). Several files are several tasks of one network."""
     pool: bool = False
-    """Merge the peak files into one task (replicates) instead of one task a file."""
+    """Take the peak files as one task (replicates) instead of one task a file: of peaks closer than half a window, the
+    strongest keeps its window."""
     positives: Annotated[Path | None, unset("none", "FILE")] = None
     """FASTA with the sequences of class 1, all of one length. Goes with --negatives."""
     negatives: Annotated[Path | None, unset("none", "FILE")] = None
@@ -286,6 +287,8 @@ def _check_that_options_apply(options: BenchOptions) -> None:
             )
         _refuse(options, _OF_NETWORKS, "--only data")
     if options.peaks:
+        if len(options.peaks) == 1:
+            _refuse(options, ("pool",), "one peak file")
         return
     kind = "simulated data"
     if options.positives:

@@ -168,6 +168,7 @@ class Run:
         shared = {
             "dataset": self.dataset.name,
             "tasks": self.dataset.tasks,
+            "length": self.dataset.windows.length,
             "stranded": self.dataset.stranded,
             "recipe": self.recipe,
             "train": self.train,

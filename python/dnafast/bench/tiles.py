@@ -45,14 +45,20 @@ class Tiles:
         return np.flatnonzero(self.fold == fold)
 
     def note(self) -> str:
-        """What the page says of them."""
-        shares = ", ".join(f"{100 * share:.2g} %" for share in (self.labels == 1).mean(axis=0))
+        """What the page says of them; with several tasks, a number for each."""
+        n_labelled = (self.labels >= 0).sum(axis=0)
+        n_open = (self.labels == 1).sum(axis=0)
+        shares = ", ".join(f"{100 * share:.2g} %" for share in n_open / np.maximum(n_labelled, 1))
+        neither = ", ".join(f"{count:,}" for count in len(self.windows) - n_labelled)
         how_many = (
             f"{len(self.windows):,}"
             if self.laid == len(self.windows)
             else (f"{len(self.windows):,} of {self.laid:,} (a random sample)")
         )
-        return f"Genome-wide figures are over {how_many} tiles of the test part, of which {shares} are open."
+        return (
+            f"Genome-wide figures are over {how_many} tiles of the test part, less {neither} that a peak covers by "
+            f"less than half, so that they are neither open nor closed; of the rest {shares} are open."
+        )
 
     def write(self, path: Path, tasks: Sequence[str]) -> None:
         """Write them as a table: contig, start, end, fold and a column of labels for each task."""

@@ -42,8 +42,9 @@ class PredictOptions:
     fasta: Annotated[Path | None, unset("none", "FILE")] = None
     """Genome: FASTA (plain, gzip or bgzip) or .2bit."""
     bed: Annotated[Path | None, unset("none", "FILE")] = None
-    """Regions of the genome: one window around the summit, or else the centre, of each, on its strand. With --stride:
-    windows that lie in them, however many there are."""
+    """Regions of the genome: one window, as long as those of the training, around the summit, or else the centre, of
+    each, on its strand; a row holds the place of the window, not of the region. With --stride: windows that lie in
+    them, however many there are."""
     sequences: Annotated[Path | None, unset("none", "FILE")] = None
     """FASTA with sequences in place of a genome, each at least as long as those of the training: the middle of each is
     read, or with --stride all windows that lie in it."""
@@ -60,7 +61,8 @@ class PredictOptions:
     strand: Literal["forward", "reverse", "both"] = "forward"
     """Strand that windows are read on where the network is stranded and no --bed says it; both gives two rows."""
     prior: Annotated[float | None, unset("as in training", "SHARE")] = None
-    """True share of positives where the network is used: probabilities are corrected for it (Saerens et al. 2002)."""
+    """True share of positives where the network is used: probabilities are corrected for it (Saerens et al. 2002), and
+    the threshold with them, so that the same windows are called."""
     task: Annotated[str | None, unset("all", "NAME")] = None
     """Task to write; a track of a network with several tasks needs one."""
     batch_size: int = 256
@@ -183,7 +185,8 @@ def predict(options: PredictOptions) -> list[str]:
             raise ValueError(
                 f"every window of {saved.length} bases holds more N than --max-n {options.max_n}: nothing was written"
             )
-    return _summary(options, plan, tasks, thresholds, called, written)
+    chosen = np.array(saved.thresholds)[columns]
+    return _summary(options, plan, tasks, chosen, thresholds, called, written)
 
 
 def _tasks(options: PredictOptions, saved: SavedModel) -> tuple[str, ...]:
@@ -225,14 +228,18 @@ def _moved_thresholds(saved: SavedModel, prior: float | None) -> Any:
 
 
 def _summary(
-    options: PredictOptions, plan: Plan, tasks: Sequence[str], thresholds: Any, called: Any, written: int
+    options: PredictOptions, plan: Plan, tasks: Sequence[str], chosen: Any, thresholds: Any, called: Any, written: int
 ) -> list[str]:
+    """What was done, in lines; `chosen` are the thresholds (T,) of the validation part, `thresholds` those applied."""
     notes = list(plan.notes)
     if written < plan.n:
         notes.append(f"{plan.n - written:,} hold more N than --max-n {options.max_n:g}")
     lines = [f"{options.out}: {counted(written, 'window')}{_because(notes)}"]
-    for task, threshold, count in zip(tasks, thresholds.tolist(), called.tolist(), strict=True):
-        lines.append(f"  {task}: {count:,} at or above the threshold {threshold:.4g} of the validation part")
+    for task, first, moved, count in zip(tasks, chosen.tolist(), thresholds.tolist(), called.tolist(), strict=True):
+        where = f"the threshold {first:.4g} of the validation part"
+        if options.prior is not None:
+            where = f"{moved:.4g}, to which --prior {options.prior:g} moves {where} (the same windows are called)"
+        lines.append(f"  {task}: {count:,} at or above {where}")
     return lines
 
 

@@ -30,7 +30,7 @@ class Plan:
         n: how many there are.
         width: bases in the middle of a window that it stands for in a track.
         max_n: largest share of N; 1 for any.
-        notes: what was left out, in words.
+        notes: what was left out or reads N, in words.
     """
 
     pieces: Iterator[Windows]
@@ -67,7 +67,7 @@ def plan_of(options: PredictOptions, saved: SavedModel, genome: Genome, sorted_a
 
 
 def _around_regions(options: PredictOptions, saved: SavedModel, genome: Genome) -> tuple[Windows, tuple[str, ...]]:
-    """One window for each region, in their order; beyond a contig's end they read N."""
+    """One window for each region, in their order; beyond a contig's end they read N, which is told."""
     assert options.bed is not None, "asked only with --bed"
     regions = read_bed(options.bed, columns=options.columns if options.columns == "auto" else int(options.columns))
     located, counts, source = place(regions, genome.contigs, options.outside)
@@ -77,6 +77,12 @@ def _around_regions(options: PredictOptions, saved: SavedModel, genome: Genome) 
     centre, _ = centres(located, "summit")
     strand = located.strand if saved.stranded else np.zeros(len(located), dtype=np.int8)
     table = Windows(located.contigs, located.contig, centre - saved.length // 2, strand, saved.length, source)
+    sizes = np.array(list(genome.contigs.values()), dtype=np.int64)[table.contig]
+    n_over = int(((table.start < 0) | (table.end > sizes)).sum())
+    if n_over:
+        they = "reach over an end of their contig and read N there, and their rows end"
+        it = "reaches over an end of its contig and reads N there, and its row ends"
+        notes = (*notes, f"{n_over:,} {it if n_over == 1 else they} where the contig does")
     return table, notes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from dnafast import threads
 from dnafast.bench import options as bench_options
 from dnafast.bench.failure import USER_ERRORS, fail
 from dnafast.bench.finished import CHECKPOINT_STEM, RUN_FILES, TUNING_NAME, remove_checkpoints, save, sound_record
+from dnafast.bench.folder import options_that_differ
 from dnafast.bench.options import unset
-from dnafast.records import RECORD_NAME, check_writable_folder, finished_run
+from dnafast.records import RECORD_NAME, Record, check_writable_folder, finished_run
 
 if TYPE_CHECKING:
     # They load torch, which --help does without.
@@ -139,7 +141,7 @@ def train(options: TrainOptions) -> list[str]:
     folder = options.out
     if options.overwrite:
         _remove(folder)
-    record = finished_run(folder, run.config(), checksum)
+    record = finished_run(folder, run.config(), checksum, options=_differing_options(options))
     if record is not None:
         if sound_record(folder, run.id) is None:
             raise ValueError(
@@ -162,13 +164,20 @@ def train(options: TrainOptions) -> list[str]:
         if is_out_of_memory(error):
             raise MemoryError(told_of(run, error).removeprefix("MemoryError: ")) from error
         raise RuntimeError(told_of(run, error)) from error
-    save(run, outcome, checksum, folder)
+    save(run, outcome, checksum, folder, options.as_json())
     first = outcome.rows[0]
     ended = f"{first['training_state']}, best epoch {first['best_epoch']} of {first['epochs']}"
     rate = f"learning rate {first['learning_rate']:g}"
     if tuned is not None and not tuned.told_from_chance:
         rate += " (the usual one: no short run of the search was told from chance)"
     return [f"{folder}: {ended}, {rate}, {first['train_seconds']:.1f} s", *map(_figures, outcome.rows)]
+
+
+def _differing_options(options: TrainOptions) -> str:
+    """Which options an earlier training in the folder was given otherwise, in words."""
+    earlier = Record.load(options.out)
+    there = earlier.result.get("options") if earlier is not None else None
+    return options_that_differ(there, options) if isinstance(there, dict) else ""
 
 
 def _run(options: TrainOptions) -> Run:
@@ -214,10 +223,17 @@ def _description(dataset: Dataset) -> list[str]:
 
 
 def _figures(row: Row) -> str:
-    """How good the network is on the test part, for one task."""
-    known = {name: row.get(name) for name in _SHOWN}
-    shown = ", ".join(f"{label} {known[name]:.3f}" for name, label in _SHOWN.items() if known[name] is not None)
-    return f"  {row['task']}: {shown}"
+    """How good the network is on the test part, for one task, with 95 % intervals where there are some."""
+    known = [(name, label) for name, label in _SHOWN.items() if row.get(name) is not None]
+    shown = [f"{label} {row[name]:.3f}{_interval(row, name)}" for name, label in known]
+    return f"  {row['task']}: {', '.join(shown)}"
+
+
+def _interval(row: Row, name: str) -> str:
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    if low is None or high is None or not math.isfinite(low + high):
+        return ""
+    return f" (95 % {low:.3f} to {high:.3f})"
 
 
 _SHOWN = {

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from dnafast.report.families import PALETTE, colour
 
@@ -84,6 +85,11 @@ def figure(width: float, height: float) -> Figure:
 def grid(axes: Axes, axis: str = "both") -> None:
     """Draw light lines behind a panel: ``"x"``, ``"y"`` or ``"both"``."""
     axes.grid(True, axis=axis)  # type: ignore[arg-type]
+
+
+def floor_line(label: str) -> Line2D:
+    """Return the line of the floors as a legend shows it."""
+    return Line2D([], [], color=colour("floor-0"), lw=1, dashes=(4, 2), label=label)
 
 
 def shortened(text: str, letters: int) -> str:

@@ -47,7 +47,7 @@ COST = (
     Column("train_seconds", "Training", "s", "Wall time of the training, validation passes included.", numbers.amount),
     Column("predict_sequences_per_second", "Prediction", "sequences/s", "Throughput of the forward pass at the best of "
            "the batch sizes 1, 16, 64, 256 and 1024 (the largest only where there was time for it), with one of "
-           "torch's threads or with those of the run, whichever is faster; floors: both parts that are scored, "
+           "torch's threads or with those of the run, whichever is faster; linear models: both parts that are scored, "
            "encoding included.", numbers.amount),
     Column("latency_ms", "Latency", "ms", "Time for a batch of one sequence, a median, with one of torch's threads or "
            "with those of the run, whichever is faster.", numbers.amount),
@@ -58,12 +58,13 @@ COST = (
 GENOME = (
     Column("genome_auprc", "AUPRC", "genome", "Average precision over the tiles of the whole test part, at their "
            "natural prevalence. Guessing reaches the prevalence."),
-    Column("genome_prevalence", "Prevalence", "genome", "Share of open tiles among those with a label."),
+    Column("genome_prevalence", "Prevalence", "genome", "Share of open tiles among those that are open or closed."),
     Column("genome_recall_at_fdr_10", "Recall at 10 % FDR", "genome", "Largest share of the open tiles that can be "
            "called with at most 10 % of the calls wrong."),
     Column("genome_recall_at_fdr_50", "Recall at 50 % FDR", "genome", "The same with at most half of the calls wrong."),
     Column("genome_auroc", "AUROC", "genome", "Area under the ROC curve over the same tiles."),
-    Column("genome_n", "Tiles", "", "Tiles of the test part with a label for this task.", numbers.count),
+    Column("genome_n", "Tiles", "", "Tiles of the test part that are open or closed in this task; one that a peak "
+           "covers by less than half is neither and does not count.", numbers.count),
 )  # fmt: skip
 
 MEANS = (
@@ -122,10 +123,6 @@ TERMS = (
      "fewer (a hundred at least) where windows and tasks are many. With several seeds it runs from the lowest lower "
      "end to the highest upper end; with several folds, whose test parts are independent, the "
      "distances of their ends from their means are added as squares."),
-    ("Floor", "Logistic regression on GC content, 6-mer counts or bases by position. A network that does not beat the "
-     "best floor has found nothing that a linear model misses."),
-    ("Overlaps the best floor", "The model's AUROC interval and that of the best floor share values: on this test part "
-     "the two cannot be told apart by their intervals."),
     ("Training state", "“Converged”: the validation loss stopped falling. “Budget ended before it converged”: "
      "it was still falling, and more steps might give another figure. “Not told from chance on validation”: on the "
      "validation part, neither log loss nor AUROC was better than chance by three standard errors. Either the network "
@@ -139,6 +136,19 @@ TERMS = (
     ("Test part", "Scored once, after every choice was made on the validation part."),
 )  # fmt: skip
 
+TERMS_OF_FLOORS = (
+    (
+        "Floor",
+        "Logistic regression on GC content, 6-mer counts or bases by position. A network that does not beat the "
+        "best floor has found nothing that a linear model misses.",
+    ),
+    (
+        "Overlaps the best floor",
+        "The model's AUROC interval and that of the best floor share values: on this test part "
+        "the two cannot be told apart by their intervals.",
+    ),
+)
+
 # What became of regions, windows or sequences: the steps of the flow.
 STEPS = {
     "read": "in the file",
@@ -149,7 +159,8 @@ STEPS = {
     "excluded": "left out, the window touches an excluded region",
     "edge": "left out, the window reaches over the contig's end",
     "N": "left out, too many N",
-    "duplicate": "left out, closer than half a window to a stronger one",
+    "duplicate": "no window of its own, closer than half a window to another: of one task the stronger one's stays, of "
+    "several tasks the two share one around the mean of their centres",
     "unlabelled": "left out, a site that no file labels",
     "border between parts": "left out, across the border of two parts",
     "summit_missing": "no summit, so that the window lies around the centre (not left out)",

@@ -63,7 +63,7 @@ def cost_against_quality(dataset: Dataset, name: str) -> Markup | None:
                 ),
                 Line2D([], [], color=ink, marker="o", mfc="none", markersize=4.6, lw=0, label="not converged"),
                 Line2D([], [], color=colour("muted"), lw=1, label="Pareto front"),
-                Line2D([], [], color=colour("floor-0"), lw=1, dashes=(4, 2), label="best floor"),
+                *([] if best is None else [canvas.floor_line("best floor")]),
             ],
             loc="outside lower center",
             ncols=8 if len(drawn) > 1 else 4,

@@ -40,7 +40,7 @@ def render_page(results: Results) -> str:
         first_line=wording.first_line(results),
         caution=bool(config.get("simulated") or config.get("quick")),
         overview=wording.overview(results),
-        no_winner=wording.NO_WINNER,
+        no_winner=wording.no_winner(results),
         has_gpu=bool(gpu),
         no_gpu=wording.NO_GPU,
         no_run=wording.NO_RUN,
@@ -59,6 +59,7 @@ def render_page(results: Results) -> str:
         options=list(wording.flattened(options)),
         terms=[
             *columns.TERMS,
+            *(columns.TERMS_OF_FLOORS if results.has_floors else ()),
             *((with_unit(column), column.meaning) for column in (*columns.QUALITY, *cost)),
             *((with_unit(column), column.meaning) for column in (*columns.GENOME, *columns.MEANS[-1:], *columns.MORE)),
         ],

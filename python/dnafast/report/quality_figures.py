@@ -54,15 +54,14 @@ def auroc_dots(dataset: Dataset, tasks: Sequence[str], name: str) -> Markup:
                 Line2D([], [], color=colour("ink"), marker="o", markersize=4, lw=1.4, label="mean and interval"),
                 Line2D([], [], color=colour("ink"), marker="|", markersize=5, lw=0, label="each run"),
                 Line2D([], [], color=colour("ink"), marker="o", mfc="none", markersize=4, lw=0, label="not converged"),
-                Line2D(
-                    [], [], color=colour("floor-0"), lw=1, dashes=(4, 2), label="floors (band: interval of the best)"
-                ),
+                *([canvas.floor_line("floors (band: interval of the best)")] if dataset.has_floors else []),
                 Line2D([], [], color=colour("muted"), lw=0.8, dashes=(1, 2), label="chance"),
             ],
             loc="outside lower center",
             ncols=5,
         )
-        return canvas.to_svg(made, name, f"AUROC of every model on {dataset.name}, with intervals and floors")
+        beside = "intervals and floors" if dataset.has_floors else "intervals"
+        return canvas.to_svg(made, name, f"AUROC of every model on {dataset.name}, with {beside}")
 
 
 def _rows(entries: Sequence[Entry]) -> tuple[dict[tuple[str, str], int], list[str], dict[str, int]]:
@@ -245,7 +244,7 @@ def learning(results: Results, dataset: Dataset, name: str) -> Markup | None:
                 Line2D([], [], color=ink, lw=1.1, dashes=_TRAINING, label=f"training{hollow}"),
                 Line2D([], [], color=ink, lw=1.1, label="validation"),
                 Line2D([], [], color=ink, lw=0, marker="o", markersize=3.2, label="lowest validation loss"),
-                Line2D([], [], color=colour("floor-0"), lw=1, dashes=(4, 2), label="best floor, on the test part"),
+                *([] if best is None else [canvas.floor_line("best floor, on the test part")]),
             ],
             loc="outside lower center",
             ncols=4 if columns > 3 else 2,

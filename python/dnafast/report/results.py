@@ -164,6 +164,11 @@ class Dataset:
         """Whether any run came to its end."""
         return any(entry.finished for entry in self.entries)
 
+    @property
+    def has_floors(self) -> bool:
+        """Whether a floor came to its end, so that there is something to beat."""
+        return any(entry.finished for entry in self.floors)
+
 
 @dataclass(frozen=True)
 class Results:
@@ -177,6 +182,11 @@ class Results:
     def runs(self) -> tuple[Run, ...]:
         """Every row of ``runs.csv``."""
         return tuple(run for dataset in self.datasets for entry in dataset.entries for run in entry.runs)
+
+    @property
+    def has_floors(self) -> bool:
+        """Whether a floor came to its end on any data set."""
+        return any(dataset.has_floors for dataset in self.datasets)
 
     @property
     def searches(self) -> tuple[Mapping[str, Any], ...]:

@@ -113,8 +113,14 @@ def by_size(dataset: Dataset, name: str) -> Markup | None:
         made.legend(
             handles=[
                 Line2D([], [], color=colour("ink"), marker="o", markersize=3.6, lw=1.2, label="network"),
-                Line2D([], [], color=colour("floor-0"), lw=1, dashes=(4, 2), label="best floor"),
-                Line2D([], [], color=colour("muted"), lw=0.8, dashes=(1, 2), label="where it passes the floor"),
+                *(
+                    [
+                        canvas.floor_line("best floor"),
+                        Line2D([], [], color=colour("muted"), lw=0.8, dashes=(1, 2), label="where it passes the floor"),
+                    ]
+                    if floors
+                    else []
+                ),
             ],
             loc="outside lower center",
             ncols=3,

@@ -22,7 +22,7 @@ _AVERAGED = (
 def summary_markdown(results: Results) -> str:
     """Return the figures as Markdown: a table per data set and task, failed runs with their error."""
     lines = [wording.first_line(results), "", "# Recurrent, convolutional, or both?", "", wording.overview(results)]
-    lines += ["", wording.NO_WINNER]
+    lines += ["", wording.no_winner(results)]
     if not any(dataset.finished for dataset in results.datasets):
         lines += ["", f"**{wording.NO_RUN}**"]
     for dataset in results.datasets:

@@ -115,7 +115,9 @@ def _row(entry: Entry, task: str, columns: Sequence[Column], floor: Estimate | N
     padded = {run.text("padded_to") for run in runs} - {""}
     encodings = dict.fromkeys(run.text("encoding") for run in runs if run.text("encoding"))
     notes = (*encodings, *(f"padded to {numbers.count(number(length))}" for length in sorted(padded)))
-    return Row(entry.label, notes, mark(entry, task, floor), tuple(cells))
+    # The mark compares intervals of AUROC: beside other figures it would speak of what is not there.
+    has_interval = any(column.key == "auroc" for column in columns)
+    return Row(entry.label, notes, mark(entry, task, floor) if has_interval else "", tuple(cells))
 
 
 def _failures(entry: Entry) -> list[Row]:

@@ -14,9 +14,10 @@ from dnafast.report.results import Dataset, Entry, Estimate, best_floor, cost, e
 from dnafast.report.tables import mark
 
 _SIGNS = {"budget_ended": "†", "at_chance": "‡"}
-_LEGEND = (
-    "AUROC with its 95 % interval. + above, ~ overlapping, − below the best floor  † budget ended before it converged  "
-    "‡ not told from chance on validation  ! a run did not finish. No winner is named."
+_SIDES = "+ above, ~ overlapping, − below the best floor  "
+_STATES = (
+    "† budget ended before it converged  ‡ not told from chance on validation  ! a run did not finish. No winner is "
+    "named."
 )
 _COLOURS = {
     "recurrent": "blue",
@@ -41,7 +42,8 @@ def terminal_table(out: Path) -> Group:
     for dataset in results.datasets:
         if dataset.entries:
             shown += [Text(), _table(dataset), *_failures(dataset)]
-    shown.append(Text(_LEGEND, style="dim"))
+    sides, unsaid = (_SIDES, "") if results.has_floors else ("", f" {wording.NO_FLOOR}")
+    shown.append(Text(f"AUROC with its 95 % interval. {sides}{_STATES}{unsaid}", style="dim"))
     return Group(*shown)
 
 

@@ -8,11 +8,7 @@ from typing import Any
 
 from dnafast.report.results import Dataset, Results
 
-NO_WINNER = (
-    "No winner is named. Each figure comes with its interval and with the floors, the linear models to beat; whether "
-    "two networks differ needs several seeds and folds, not two intervals that happen to lie apart. A run whose budget "
-    "ended before it converged is no evidence against its architecture."
-)
+NO_FLOOR = "No floor has finished: whether a network finds more than a linear model is left open."
 
 NO_GPU = "No GPU columns: no run found a GPU counter on this machine, and nothing is guessed."
 
@@ -37,6 +33,17 @@ def first_line(results: Results) -> str:
     return " ".join(sentences)
 
 
+def no_winner(results: Results) -> str:
+    """Return what the figures do not say."""
+    with_floors = " and with the floors, the linear models to beat" if results.has_floors else ""
+    said = (
+        f"No winner is named. Each figure comes with its interval{with_floors}; whether two networks differ needs "
+        "several seeds and folds, not two intervals that happen to lie apart. A run whose budget ended before it "
+        "converged is no evidence against its architecture."
+    )
+    return said if results.has_floors else f"{said} {NO_FLOOR}"
+
+
 def overview(results: Results) -> str:
     """Return in one sentence how much was compared and how much of it finished."""
     runs: dict[tuple[str, ...], bool] = {}
@@ -49,7 +56,7 @@ def overview(results: Results) -> str:
     failed = sum(not finished for finished in runs.values())
     parts = [
         _counted(len(models), "network"),
-        _counted(len(floors), "floor"),
+        *([_counted(len(floors), "floor")] if floors else []),
         _counted(len(results.datasets), "data set"),
         _counted(sum(len(dataset.tasks) for dataset in results.datasets), "task"),
         _counted(len(seeds), "seed"),
