@@ -4,7 +4,8 @@
 
 Convolution, recurrent layers over base codes and PromoterLSTM, to predict and to train (forward and backward), against
 torch (eager in float32 and bfloat16, ``torch.compile``, TorchScript) and ONNX Runtime on one-hot that is ready-made.
-Each gets its batch in pieces of 64, 256 or 512, whichever is fastest for it (``torch.compile`` 256); medians.
+Each gets its batch in pieces of 16, 64, 256 or 512, whichever is fastest for it (``torch.compile`` 256); medians, of
+calls that take turns.
 Differences are the largest to float64, those of gradients as a share of the largest one. torch's threads wait by the
 policy that is set: ``OMP_WAIT_POLICY=ACTIVE`` may suit rivals better on quiet cores. Writes ``operators.csv`` and
 ``operators.md`` into the folder (``bench/results``).
@@ -19,7 +20,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,9 +38,11 @@ from dnafast.records import write_csv, write_text  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
 BATCH = 512
-PIECES = (64, 256, 512)
+PIECES = (16, 64, 256, 512)
+COMPILED_PIECES = (256,)  # each size is compiled by itself
 CHECKED = 16  # sequences whose answers are compared with float64
-SECONDS = 0.6  # of measuring, for one entrant
+SECONDS = 0.6  # of measuring, for one entrant, at the least
+TURNS = 5
 MODES = ("predict", "train")
 Row = dict[str, Any]
 Forward = Callable[[Tensor], Tensor]
@@ -123,14 +126,14 @@ JOBS = {
     "GRU 64": Job(lambda _: RecurrentInTorch(nn.GRU, False), partial(recur, ops.gru)),
     "LSTM 64": Job(lambda _: RecurrentInTorch(nn.LSTM, False), partial(recur, ops.lstm)),
     "BiLSTM 64": Job(lambda _: RecurrentInTorch(nn.LSTM, True), partial(recur, ops.lstm)),
-    "PromoterLSTM": Job(PromoterInTorch, partial(promote, {}), narrow=False, length=81),
+    "PromoterLSTM": Job(PromoterInTorch, partial(promote, {}), length=81),
 }
 
 
-def entrants(job: Job, module: nn.Module, mode: str, codes: Tensor, x: Tensor) -> Iterator[tuple[str, nn.Module, Any]]:
+def entrants(job: Job, module: nn.Module, codes: Tensor, x: Tensor, mode: str) -> Iterator[tuple[str, nn.Module, Any]]:
     """Name, the module whose gradients count, and a function that makes what is timed and its input."""
     yield "dnafast", module, lambda: (partial(job.native, module), codes)
-    if job.narrow and mode == "predict":
+    if job.narrow:
         narrow = copy.deepcopy(module).bfloat16()
         yield "dnafast, bfloat16", narrow, lambda: (partial(job.native, narrow), codes)
     yield "torch", module, lambda: (module, x)
@@ -156,29 +159,45 @@ def onnxruntime(module: nn.Module, x: Tensor) -> Forward:
 
 
 def run(forward: Forward, module: nn.Module, x: Tensor, gradient: Tensor | None, piece: int) -> Tensor:
-    """A batch in pieces; with a gradient, forward and backward."""
+    """A batch in pieces; with a gradient, forward and backward. The output of the last piece."""
     if gradient is None:
         with torch.no_grad():
-            return torch.cat([forward(values) for values in x.split(piece)])
+            for values in x.split(piece):
+                output = forward(values)
+        return output
     module.zero_grad(set_to_none=True)
-    outputs = []
     for values, of_output in zip(x.split(piece), gradient.split(piece), strict=True):
         output = forward(values)
         output.backward(of_output.to(output.dtype))
-        outputs.append(output.detach())
-    return torch.cat(outputs)
+    return output.detach()
 
 
-def seconds(call: Callable[[], Any], budget: float = SECONDS) -> tuple[float, float, int]:
-    """Median, half the interquartile range, and the number of calls."""
-    times: list[float] = []
-    while sum(times) < budget or len(times) < 3:
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    times.sort()
-    quarter = len(times) // 4
-    return times[len(times) // 2], (times[-1 - quarter] - times[quarter]) / 2, len(times)
+def by_turns(calls: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
+    """Seconds of each call, sorted; all take turns, so that a change of the machine's speed meets them alike."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    begin = time.perf_counter()
+    turns = 0
+    while turns < TURNS or time.perf_counter() - begin < SECONDS * len(calls):
+        turns += 1
+        for name, call in calls.items():
+            until = time.perf_counter() + SECONDS / TURNS
+            start = 0.0
+            while start < until:
+                start = time.perf_counter()
+                call()
+                times[name].append(time.perf_counter() - start)
+    return {name: sorted(found) for name, found in times.items()}
+
+
+def fastest_piece(call: Callable[[int], Any], pieces: Sequence[int]) -> int:
+    """The size of pieces that a batch takes least time in; the second of two calls counts."""
+    found: dict[int, float] = {}
+    for piece in pieces:
+        for _ in range(2):
+            start = time.perf_counter()
+            call(piece)
+            found[piece] = time.perf_counter() - start
+    return min(found, key=lambda piece: found[piece])
 
 
 def measure(name: str, mode: str, length: int, n_threads: int) -> Iterator[Row]:
@@ -195,7 +214,9 @@ def measure(name: str, mode: str, length: int, n_threads: int) -> Iterator[Row]:
     answer.backward(of_answer)
     exact = [parameter.grad for parameter in wide.parameters()]
     gradient = torch.randn(BATCH, *answer.shape[1:]) if mode == "train" else None
-    for who, counted, make in entrants(job, module, mode, codes, x):
+    rows: dict[str, Row] = {}
+    calls: dict[str, Callable[[], Any]] = {}
+    for who, counted, make in entrants(job, module, codes, x, mode):
         try:
             forward, values = make()
             few = None if gradient is None else of_answer.float()
@@ -206,26 +227,27 @@ def measure(name: str, mode: str, length: int, n_threads: int) -> Iterator[Row]:
                 found = [parameter.grad for parameter in counted.parameters()]
                 largest = max(float(one.abs().max()) for one in exact)
                 difference = max(float((a - b).abs().max()) for a, b in zip(found, exact, strict=True)) / largest
-            calls = {piece: partial(run, forward, counted, values, gradient, piece) for piece in PIECES}
-            if who == "torch.compile":  # each size is compiled by itself
-                calls = {256: calls[256]}
-                calls[256]()
-            piece = min(calls, key=lambda size: seconds(calls[size], 0)[0]) if len(calls) > 1 else 256
-            median, spread, _ = seconds(calls[piece])
+            call = partial(run, forward, counted, values, gradient)
+            piece = fastest_piece(call, PIECES if who != "torch.compile" else COMPILED_PIECES)
         except Exception as error:
             print(f"{name}, L {length}, {mode}, {n_threads} threads: {who}: {str(error).splitlines()[0][:150]}")
             continue
-        yield {
+        calls[who] = partial(call, piece)
+        rows[who] = {
             "job": name,
             "length": length,
             "mode": mode,
             "threads": n_threads,
             "implementation": who,
             "piece": piece,
-            "sequences_per_second": round(BATCH / median),
-            "spread_percent": round(100 * spread / median, 1),
             "largest_difference": difference,
         }
+    for who, times in by_turns(calls).items():
+        median, quarter = times[len(times) // 2], len(times) // 4
+        rows[who]["sequences_per_second"] = round(BATCH / median)
+        rows[who]["spread_percent"] = round(50 * (times[-1 - quarter] - times[quarter]) / median, 1)
+        rows[who]["calls"] = len(times)
+        yield rows[who]
 
 
 def table(rows: list[Row], load: tuple[float, float]) -> str:
@@ -235,12 +257,13 @@ def table(rows: list[Row], load: tuple[float, float]) -> str:
     lines = [
         "# Operators on the CPU",
         "",
-        f"Sequences a second, medians of one run; batches of {BATCH} in pieces of {PIECES}, as suits each best; in "
-        "brackets the largest difference to float64 (of gradients: as a share of the largest). "
+        f"Sequences a second, medians of calls that take turns; batches of {BATCH} in pieces of {PIECES}, as suits "
+        "each best; in brackets the largest difference to float64 (of gradients: as a share of the largest). "
         f"{threads.usable_cpus()} processors, "
         f"{ops.instruction_set()}, torch {torch.__version__}, {policy}; load average {load[0]:.1f}, "
         f"{load[1]:.1f} at the end. "
-        "The last column is ours in float32 against the best of the others, bfloat16 left out and with it. Made by "
+        "The last column is ours in float32 against the best of the others, on as many threads or fewer, bfloat16 left "
+        "out and with it. Made by "
         "`python bench/operators.py`; spreads and pieces are in [operators.csv](operators.csv).",
         "",
         f"| job | L | mode | threads | {' | '.join(names)} | ratio |",
@@ -259,10 +282,16 @@ def table(rows: list[Row], load: tuple[float, float]) -> str:
             else "–"
             for name in names
         ]
-        rivals = {name: row["sequences_per_second"] for name, row in found.items() if not name.startswith("dnafast")}
-        whole = max(value for name, value in rivals.items() if "bfloat16" not in name)
+        rivals = [
+            (row["implementation"], row["sequences_per_second"])
+            for row in rows
+            if (row["job"], row["length"], row["mode"]) == case[:3]
+            and row["threads"] <= case[3]
+            and not row["implementation"].startswith("dnafast")
+        ]
+        whole = max(speed for name, speed in rivals if "bfloat16" not in name)
         ours = found["dnafast"]["sequences_per_second"]
-        ratio = f"{ours / whole:.1f} / {ours / max(rivals.values()):.1f}"
+        ratio = f"{ours / whole:.1f} / {ours / max(speed for _, speed in rivals):.1f}"
         lines.append(f"| {' | '.join(map(str, case))} | {' | '.join(cells)} | {ratio} |")
     return "\n".join(lines) + "\n"
 
