@@ -190,13 +190,15 @@ def by_turns(calls: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
 
 
 def fastest_piece(call: Callable[[int], Any], pieces: Sequence[int]) -> int:
-    """The size of pieces that a batch takes least time in; the second of two calls counts."""
+    """The size of pieces that a batch takes least time in: medians of three calls, after one that does not count."""
     found: dict[int, float] = {}
     for piece in pieces:
-        for _ in range(2):
+        times = []
+        for _ in range(4):
             start = time.perf_counter()
             call(piece)
-            found[piece] = time.perf_counter() - start
+            times.append(time.perf_counter() - start)
+        found[piece] = sorted(times[1:])[1]
     return min(found, key=lambda piece: found[piece])
 
 

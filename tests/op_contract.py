@@ -31,7 +31,9 @@ class OperatorContract:
     name: str
     #: Sets of arguments to go through, each a dict for :meth:`arguments`.
     cases: ClassVar[list[dict[str, Any]]]
-    #: What autocast makes of floating arguments.
+    #: Floating arguments of all ways to run but gradcheck.
+    dtypes: ClassVar[tuple[torch.dtype, ...]] = (torch.float32,)
+    #: What autocast to bfloat16 makes of them.
     autocast_dtype: ClassVar[torch.dtype] = torch.float32
 
     def arguments(self, dtype: torch.dtype, **case: Any) -> Arguments:
@@ -60,6 +62,10 @@ class OperatorContract:
         torch.manual_seed(0)
         for case in self.cases:
             yield self.arguments(dtype, **case)
+
+    def each_of_all_dtypes(self) -> Iterator[Arguments]:
+        for dtype in self.dtypes:
+            yield from self.each(dtype)
 
     def assert_equal(self, actual: Tensor, expected: Tensor, dtype: torch.dtype) -> None:
         scale = max(1.0, expected.abs().max().item()) if expected.numel() else 1.0
@@ -92,11 +98,11 @@ class OperatorContract:
 
     @quiet_opcheck
     def test_opcheck(self) -> None:
-        for arguments in self.each():
+        for arguments in self.each_of_all_dtypes():
             torch.library.opcheck(self.operator().default, (), arguments)
 
     def test_without_gradient_is_the_same(self) -> None:
-        for arguments in self.each():
+        for arguments in self.each_of_all_dtypes():
             with_gradient = self.call(arguments).detach()
             with torch.no_grad():
                 assert torch.equal(self.call(arguments), with_gradient)
@@ -105,7 +111,7 @@ class OperatorContract:
                 assert torch.equal(self.call(plain), with_gradient)
 
     def test_strided_arguments(self) -> None:
-        for arguments in self.each():
+        for arguments in self.each_of_all_dtypes():
             loose = {name: strided(value) for name, value in arguments.items()}
             actual, expected = self.call(loose), self.call(arguments)
             assert torch.equal(actual, expected)
@@ -118,7 +124,7 @@ class OperatorContract:
                 assert torch.equal(one, other)
 
     def test_script(self) -> None:
-        for arguments in self.each():
+        for arguments in self.each_of_all_dtypes():
             module = self.module(arguments)
             values = next(iter(arguments.values()))
             scripted = torch.jit.script(module)
@@ -132,7 +138,7 @@ class OperatorContract:
             self.assert_trains_alike(loaded, module, values)
 
     def test_export(self) -> None:
-        for arguments in self.each():
+        for arguments in self.each_of_all_dtypes():
             module = self.module(arguments)
             values = next(iter(arguments.values()))
             program = torch.export.export(module, (values,), dynamic_shapes=({0: torch.export.Dim.AUTO},))
@@ -145,7 +151,7 @@ class OperatorContract:
 
     def test_compile(self) -> None:
         # "aot_eager" goes through tracing, fake tensors and the joint graph, but needs no compiler on the machine.
-        for arguments in self.each():
+        for arguments in self.each_of_all_dtypes():
             module = self.module(arguments)
             values = next(iter(arguments.values()))
             torch.compiler.reset()
@@ -155,19 +161,27 @@ class OperatorContract:
                 assert torch.equal(compiled(values), module(values))
                 self.assert_trains_alike(compiled, module, values)
 
-    def test_autocast(self) -> None:
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_autocast(self, dtype: torch.dtype) -> None:
+        to = self.autocast_dtype if dtype == torch.bfloat16 else torch.float32
         for arguments in self.each():
             cast, half = (
-                {name: value.detach().to(dtype) if is_floating(value) else value for name, value in arguments.items()}
-                for dtype in (self.autocast_dtype, torch.bfloat16)
+                {name: value.detach().to(kind) if is_floating(value) else value for name, value in arguments.items()}
+                for kind in (to, dtype)
             )
-            expected = self.call(cast)
-            with torch.autocast("cpu", torch.bfloat16):
-                assert torch.equal(self.call(arguments), expected)
-                assert self.call(half).dtype == self.autocast_dtype
+            last = [name for name, value in arguments.items() if is_floating(value)][-1]
+            with torch.autocast("cpu", dtype):
+                actual = self.call(arguments)
+                assert self.call(half).dtype == to
+                assert self.call({**arguments, last: half[last]}).dtype == to
+            assert actual.dtype == to
+            assert torch.equal(actual, self.call(cast))
+            leaves = floating(arguments)
+            for gradient, leaf in zip(torch.autograd.grad(actual.float().sum(), leaves), leaves, strict=True):
+                assert gradient.dtype == leaf.dtype == torch.float32
 
     def test_repeats_bit_for_bit(self) -> None:
-        for arguments in self.each():
+        for arguments in self.each_of_all_dtypes():
             results = []
             for _ in range(2):
                 output = self.call(arguments)

@@ -3,12 +3,14 @@
 
 #include "ops/recurrent.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "ops/check.hpp"
+#include "ops/cpu/instruction_set.hpp"
 #include "ops/huge_pages.hpp"
 
 namespace dnafast {
@@ -44,12 +46,31 @@ std::optional<Tensor> widened(const std::optional<Tensor>& tensor) {
   return tensor.has_value() ? std::optional<Tensor>(widened(*tensor)) : tensor;
 }
 
+// Contiguous, and where pairs of bfloat16 are read from it as one, on their boundary.
+Tensor of_pairs(const Tensor& tensor) {
+  const Tensor whole = torch::stable::contiguous(tensor);
+  const auto address = reinterpret_cast<std::uintptr_t>(whole.const_data_ptr());
+  return address % (2 * whole.element_size()) == 0 ? whole : torch::stable::clone(whole);
+}
+
+// Zeros, or so many that they are no more, at the end of the last dimension of three.
+Tensor with_columns(const Tensor& tensor, std::int64_t columns) {
+  const std::int64_t missing = columns - tensor.size(2);
+  if (missing == 0) return tensor;
+  if (missing > 0) {
+    const std::array<std::int64_t, 2> at_the_end{0, missing};
+    return torch::stable::pad(tensor, {at_the_end.data(), at_the_end.size()});
+  }
+  Tensor whole = tensor;
+  return torch::stable::contiguous(torch::stable::narrow(whole, 2, 0, columns));
+}
+
 Tensor rounded_as(const Tensor& like, const Tensor& tensor) {
   return tensor.scalar_type() == like.scalar_type() ? tensor : torch::stable::to(tensor, like.scalar_type());
 }
 
 // Arguments of a layer as the schema has them, from here on contiguous; of bfloat16 the parameters widened, and the
-// dense input where there is no kernel for pairs of it.
+// dense input too, or filled up with zeros to the pairs that the kernel for it needs.
 struct Arguments {
   Tensor input, weight_ih, weight_hh;
   std::optional<Tensor> bias_ih, bias_hh;
@@ -60,8 +81,10 @@ struct Arguments {
     check_cpu("input", input);
     check_cpu("weight_ih", weight_ih);
     check_cpu("weight_hh", weight_hh);
-    const bool bfloat16 = weight_ih.scalar_type() == ScalarType::BFloat16;
-    if (!bfloat16) check_floating("weight_ih", weight_ih);
+    const ScalarType type = weight_ih.scalar_type();
+    if (type != ScalarType::Float && type != ScalarType::Double && type != ScalarType::BFloat16) {
+      refuse("weight_ih has dtype ", dtype_text(type), ": expected float32, float64 or bfloat16");
+    }
     check_same_dtype("weight_hh", weight_hh, "weight_ih", weight_ih);
     RecurrentShape shape{};
     shape.cell = cell;
@@ -86,9 +109,18 @@ struct Arguments {
       bias_ih = torch::stable::contiguous(widened(*bias_ih));
       bias_hh = torch::stable::contiguous(widened(*bias_hh));
     }
-    shape.narrow = bfloat16 && recurrent_has_narrow(shape, codes());
-    input = torch::stable::contiguous(shape.narrow ? input : widened(input));
-    weight_ih = torch::stable::contiguous(widened(weight_ih));
+    shape.narrow = type == ScalarType::BFloat16 && shape.hidden % 2 == 0 && multiplies_bfloat16();
+    weight_ih = widened(weight_ih);
+    if (!shape.narrow) {
+      input = torch::stable::contiguous(widened(input));
+    } else if (codes()) {
+      input = torch::stable::contiguous(input);
+    } else {
+      shape.inputs = std::max(shape.inputs + shape.inputs % 2, recurrent_few_inputs + 2);
+      input = of_pairs(with_columns(input, shape.inputs));
+      weight_ih = with_columns(weight_ih, shape.inputs);
+    }
+    weight_ih = torch::stable::contiguous(weight_ih);
     weight_hh = torch::stable::contiguous(widened(weight_hh));
     return shape;
   }
@@ -221,7 +253,7 @@ void check_gradient(const char* name, std::optional<Tensor>& gradient, const Siz
   check_cpu(name, *gradient);
   check_same_dtype(name, *gradient, "weight_ih", like);
   check_sizes(name, *gradient, sizes, "the shape of what it is the gradient of");
-  gradient = torch::stable::contiguous(narrow ? *gradient : widened(*gradient));
+  gradient = narrow ? of_pairs(*gradient) : torch::stable::contiguous(widened(*gradient));
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> backward_cpu(
@@ -274,6 +306,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> backward_cpu(
                            of_bias_ih.mutable_data_ptr<T>(), of_bias_hh.mutable_data_ptr<T>()});
   };
   if (shape.sequences != 0) like.scalar_type() == ScalarType::Float ? run(float{}) : run(double{});
+  if (shape.inputs != weight_ih.size(2)) {
+    if (wanted) of_input = with_columns(of_input, weight_ih.size(2));
+    of_weight_ih = with_columns(of_weight_ih, weight_ih.size(2));
+  }
   const auto rounded = [&](const Tensor& tensor) { return rounded_as(weight_ih, tensor); };
   return {rounded(of_input),   rounded(of_weight_ih), rounded(of_weight_hh), rounded(of_bias_ih),
           rounded(of_bias_hh), rounded(of_h0),        rounded(of_c0)};

@@ -165,6 +165,23 @@ def test_bfloat16(cell: Any, operator_calls: list[bool]) -> None:
         layer(one_hot(codes))
 
 
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell[0].__name__)
+def test_under_autocast_the_type_does_not_depend_on_who_is_called(cell: Any, operator_calls: list[bool]) -> None:
+    layer = cell[0](4, 128, batch_first=True)
+    codes = random_codes(64)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert {part.dtype for n in (3, 64) for part in flat(layer(codes[:n]))} == {torch.bfloat16}
+        torch.compiler.reset()
+        compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+        for one, other in zip(flat(compiled(codes)), flat(layer(codes)), strict=True):
+            assert torch.equal(one, other)
+    assert operator_calls[:2] == [False, True]
+    with torch.autocast("cpu", torch.float16):
+        if cell[0] is not LSTM:  # which torch cannot, on some processors
+            assert layer(codes)[0].dtype in (torch.float16, torch.float32)
+            assert not operator_calls[-1]
+
+
 def test_projections_in_a_script() -> None:
     layer, plain = pair((LSTM, nn.LSTM), proj_size=3)
     codes = random_codes(MANY)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from dnafast import evaluate, models
+from dnafast import evaluate, models, ops
 from dnafast.train import TrainConfig, resolve_precision, train
 from toy_training import loaders, net
 
@@ -65,10 +65,11 @@ def test_auto_takes_bfloat16_where_it_was_measured_to_pay(name, length, expected
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "rnn", "danq"])
-def test_auto_takes_bfloat16_for_native_layers(name, has_bfloat16):
+def test_auto_takes_bfloat16_for_native_layers_where_these_multiply_it(name, has_bfloat16, monkeypatch):
     native = models.build(name, length=600, implementation="native")
+    monkeypatch.setattr(ops, "multiplies_bfloat16", lambda: True)
     assert resolve_precision(native, TrainConfig(precision="auto"), "cpu") == "bfloat16"
-    has_bfloat16(False)
+    monkeypatch.setattr(ops, "multiplies_bfloat16", lambda: False)
     assert resolve_precision(native, TrainConfig(precision="auto"), "cpu") == "float32"
 
 

@@ -49,4 +49,13 @@ InstructionSet instruction_set() {
   return chosen;
 }
 
+bool multiplies_bfloat16() {
+#if defined(__x86_64__)
+  static const bool does = instruction_set() == InstructionSet::avx512 && __builtin_cpu_supports("avx512bf16");
+  return does;
+#else
+  return false;
+#endif
+}
+
 }  // namespace dnafast

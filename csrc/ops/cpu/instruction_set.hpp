@@ -11,4 +11,7 @@ const char* name(InstructionSet set);
 // DNAFAST_ISA names. Decided at the first call. Throws std::invalid_argument where the name is unknown or out of reach.
 InstructionSet instruction_set();
 
+// Whether it has products in bfloat16 with it (AVX512_BF16).
+bool multiplies_bfloat16();
+
 }  // namespace dnafast

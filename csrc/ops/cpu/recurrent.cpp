@@ -80,7 +80,7 @@ class PackedWeights {
         hidden_size_(sizes_.gates * sizes_.hidden * sizes_.hidden),
         bias_size_(sizes_.sums * sizes_.hidden),
         letters_size_(codes && kernels.letters ? sizes_.gates * sizes_.hidden * kernels.lanes : 0),
-        input_backward_size_(backward ? sizes_.gates * sizes_.hidden * sizes_.inputs : 0),
+        input_backward_size_(backward && !codes ? sizes_.gates * sizes_.hidden * sizes_.inputs : 0),
         hidden_backward_size_(backward ? sizes_.gates * sizes_.hidden * sizes_.hidden : 0),
         size_(letters_size_ + input_size_ + hidden_size_ + bias_size_ + input_backward_size_ + hidden_backward_size_),
         values_(shape.directions * size_) {
@@ -99,7 +99,7 @@ class PackedWeights {
       if (letters_size_ != 0) pack_letters(shape, kernels, input, to, letters);
       to += bias_size_;
       if (!backward) continue;
-      pack_backward(shape, kernels.rows, input, shape.inputs, to);
+      if (!codes) pack_backward(shape, kernels.rows, input, shape.inputs, to);
       pack_backward(shape, kernels.rows, hidden, shape.hidden, to + input_backward_size_);
     }
   }
@@ -293,17 +293,6 @@ void gather(const RecurrentShape& shape, const Sizes& sizes, std::int64_t lanes,
 }
 
 }  // namespace
-
-bool recurrent_has_narrow(const RecurrentShape& shape, bool codes) {
-#if defined(__x86_64__)
-  static const bool here = instruction_set() == InstructionSet::avx512 && __builtin_cpu_supports("avx512bf16");
-  return here && shape.hidden % 2 == 0 && (codes || (shape.inputs % 2 == 0 && shape.inputs > recurrent_few_inputs));
-#else
-  static_cast<void>(shape);
-  static_cast<void>(codes);
-  return false;
-#endif
-}
 
 template <class T>
 void recurrent_forward(const RecurrentShape& shape, const RecurrentParameters<T>& parameters,

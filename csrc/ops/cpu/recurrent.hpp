@@ -23,7 +23,9 @@ struct RecurrentShape {
   std::int64_t inputs;  // features of a position, 4 for base codes
   std::int64_t hidden;
   std::int64_t directions;
-  bool narrow;  // dense input, output and their gradients, and products with weights, in bfloat16
+  // Dense input, output and their gradients, and whatever is multiplied, in bfloat16. Units then come in pairs, and so
+  // do inputs other than base codes, more than recurrent_few_inputs.
+  bool narrow;
 
   std::int64_t gates() const { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
   std::int64_t states() const { return cell == Cell::lstm ? 2 : 1; }  // h, and c of an lstm
@@ -116,9 +118,6 @@ struct RecurrentGradients {
   T* input_bias;
   T* hidden_bias;
 };
-
-// Whether this processor multiplies in bfloat16, and units and inputs come in pairs, of which there is more than one.
-bool recurrent_has_narrow(const RecurrentShape& shape, bool codes);
 
 // One layer; `whole` holds the pointers of the first sequence and direction. Throws std::invalid_argument where a code
 // is above 4.

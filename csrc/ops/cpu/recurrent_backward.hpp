@@ -247,7 +247,6 @@ void store_values(const RecurrentShape& shape, const RecurrentTile<T>& tile, con
   T* hidden = space.hidden_rows + step * rows * space.hidden;
   T* inputs = space.input_rows + step * rows * space.inputs;
 #if defined(DNAFAST_NARROW)
-  static_cast<void>(shape);
   constexpr int wide = vectors_of_pairs<vectors>;
   pack_lanes<vectors>(h, space.hidden, reinterpret_cast<T*>(space.lane_pairs), wide * VectorOf<T>::lanes);
   store_rows<T, wide>(space.lane_pairs, space.hidden, rows, hidden, space.hidden);
@@ -304,9 +303,9 @@ void backward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, c
   constexpr int rows = RecurrentSizes<T, C>::rows;
   constexpr std::int64_t lanes = VectorOf<T>::lanes;
   BackwardSpace<T, C, vectors> space(shape, scratch);
-  const std::int64_t hidden = shape.hidden / terms_together;
-  const std::int64_t inputs = shape.inputs / terms_together;
-  const std::int64_t width = shape.directions * hidden;
+  const std::int64_t hidden_terms = shape.hidden / terms_together;
+  const std::int64_t input_terms = shape.inputs / terms_together;
+  const std::int64_t width = shape.directions * hidden_terms;
   // Padding stays zero throughout.
   fill_zero<T>(reinterpret_cast<Vector<T>*>(scratch), BackwardSpace<T, C, vectors>::size(shape) / lanes);
   if (tile.h_n_gradient != nullptr) {
@@ -325,12 +324,12 @@ void backward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, c
     for (std::int64_t step = count - 1; step >= 0; --step) {
       const std::int64_t position = tile.reverse ? shape.length - 1 - (first + step) : first + step;
       if (tile.output_gradient != nullptr) {
-        load_gradient<T, vectors>(tile.output_gradient + position * width, shape.length * width, hidden, tile.sequences,
-                                  space.loaded);
+        load_gradient<T, vectors>(tile.output_gradient + position * width, shape.length * width, hidden_terms,
+                                  tile.sequences, space.loaded);
         add<T, vectors>(space.loaded, shape.hidden, space.dh);
         const std::int64_t next = tile.reverse ? position + 1 : position - 1;
         if (next >= 0 && next < shape.length) {
-          fetch_rows<T, false>(tile.output_gradient + next * width, shape.length * width, hidden, tile.sequences);
+          fetch_rows<T, false>(tile.output_gradient + next * width, shape.length * width, hidden_terms, tile.sequences);
         }
       }
       retreat<T, C, vectors>(shape, space, step, reinterpret_cast<Vector<T>*>(sums.bias));
@@ -345,17 +344,17 @@ void backward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, c
       space.dh_before = space.dh;
       space.dh = before;
       if (tile.input_gradient != nullptr) {
-        T* to = tile.input_gradient + position * inputs;
-        const std::int64_t sequence = shape.length * inputs;
+        T* to = tile.input_gradient + position * input_terms;
+        const std::int64_t sequence = shape.length * input_terms;
         multiply_rows<T, rows, vectors>(weights.input_backward, shape.inputs,
                                         shared_gates * space.hidden / terms_together, gradient, own / terms_together,
                                         gradient + C::gates * space.plane / terms_together, nullptr, space.dx);
         if (tile.add_input_gradient) {
-          load_rows<T, vectors>(to, sequence, inputs, tile.sequences, space.loaded);
+          load_rows<T, vectors>(to, sequence, input_terms, tile.sequences, space.loaded);
           add<T, vectors>(space.loaded, shape.inputs, space.dx);
         }
-        store_rows<T, vectors>(multiplied<T, vectors>(space.dx, shape.inputs, space.pairs), inputs, tile.sequences, to,
-                               sequence);
+        store_rows<T, vectors>(multiplied<T, vectors>(space.dx, shape.inputs, space.pairs), input_terms, tile.sequences,
+                               to, sequence);
       }
     }
     const T* gradients = narrow ? space.gradients : reinterpret_cast<const T*>(space.saved);

@@ -1,5 +1,5 @@
-// Products of values and weights in bfloat16, two at once, where the kernel is compiled for it; sums, and all that
-// becomes of them, stay in float32. Part of recurrent_kernel.hpp, which says how it is compiled.
+// Products in bfloat16, two at once, where the kernel is compiled for it; sums, and all that becomes of them, stay in
+// float32. Part of recurrent_kernel.hpp, which says how it is compiled.
 //
 // A pair is two neighbouring values, rounded, in the bits of one: that of the lower index in the lower half.
 

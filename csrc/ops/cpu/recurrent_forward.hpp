@@ -273,8 +273,8 @@ template <class T, class C, int vectors>
 void forward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, const RecurrentTile<T>& tile,
              T* scratch) {
   const std::int64_t padded = RecurrentSizes<T, C>::padded(shape.hidden);
-  const std::int64_t hidden = shape.hidden / terms_together;
-  const std::int64_t width = shape.directions * hidden;
+  const std::int64_t hidden_terms = shape.hidden / terms_together;
+  const std::int64_t width = shape.directions * hidden_terms;
   auto* input = reinterpret_cast<Vector<T>*>(scratch);
   Vector<T>* h = input + shape.inputs * vectors;
   Vector<T>* h_next = h + padded * vectors;
@@ -301,14 +301,14 @@ void forward(const RecurrentShape& shape, const RecurrentWeights<T>& weights, co
     }
     T* output = tile.output + position * width;
     const std::int64_t sequence = shape.length * width;
-    fetch_rows<T, true>(output, sequence, hidden, tile.sequences);
+    fetch_rows<T, true>(output, sequence, hidden_terms, tile.sequences);
     advance<T, C, vectors, false>(shape, weights, {input, looked_up ? letters : nullptr, state},
                                   {h, c, h_next, c, nullptr, 0});
     Vector<T>* before = h;
     h = h_next;
     h_next = before;
     state = multiplied<T, vectors>(h, padded, pairs);
-    store_rows<T, vectors>(state, hidden, tile.sequences, output, sequence);
+    store_rows<T, vectors>(state, hidden_terms, tile.sequences, output, sequence);
   }
   store_rows<T, vectors>(h, shape.hidden, tile.sequences, tile.h_n, shape.hidden);
   if constexpr (C::states == 2) store_rows<T, vectors>(c, shape.hidden, tile.sequences, tile.c_n, shape.hidden);

@@ -50,21 +50,33 @@ def _check_codes(input: Tensor, input_size: int) -> None:
         )
 
 
-def _has_numbers(tensor: Tensor) -> bool:
-    """Whether the operator reads them: autocast makes one of the two types the other."""
+def _has_its_numbers(tensor: Tensor) -> bool:
+    """Whether the operator is for them. Of one type they must be all, unless autocast makes them so."""
     return tensor.dtype == torch.float32 or tensor.dtype == torch.bfloat16
+
+
+def _autocast_dtype(weight: Tensor) -> torch.dtype | None:
+    """What autocast on the CPU makes of a layer that the operator could run."""
+    if weight.device.type != "cpu" or not _has_its_numbers(weight) or not torch.is_autocast_enabled("cpu"):
+        return None
+    return torch.get_autocast_dtype("cpu")
+
+
+def _typed_as_by_the_operator(output: Tensor, weight: Tensor) -> Tensor:
+    """What torch computed: its GRU leaves float32 under autocast, and the type must not depend on who was called."""
+    return output.to(torch.bfloat16) if _autocast_dtype(weight) == torch.bfloat16 else output
 
 
 def _is_for_operator(
     input: Tensor, hx: Tensor | None, weight: Tensor, batch_first: bool, lacks: bool, fewest: int
 ) -> bool:
     """Whether the operator has what is asked for, and is faster at it than torch."""
-    if not _has_numbers(weight) or weight.device.type != "cpu" or lacks:
+    if not _has_its_numbers(weight) or weight.device.type != "cpu" or lacks:
         return False
     codes = input.dtype == torch.uint8 and input.dim() == 2
-    if not codes and (input.dim() != 3 or not _has_numbers(input)):
+    if not codes and (input.dim() != 3 or not _has_its_numbers(input)):
         return False
-    if hx is not None and (hx.dim() != 3 or not _has_numbers(hx)):
+    if hx is not None and (hx.dim() != 3 or not _has_its_numbers(hx)):
         return False
     return input.size(0 if batch_first else 1) >= fewest
 
@@ -74,7 +86,8 @@ class LSTM(nn.RNNBase):
 
     Base codes are uint8 (N, L), or (L, N) without ``batch_first``; an unknown base adds nothing but the biases. Torch
     is called for what the operator does not have (projections, packed and unbatched sequences, float64 and float16,
-    CUDA) or does more slowly (few sequences, very wide layers). Under autocast both run in bfloat16.
+    CUDA) or does more slowly (few sequences, very wide layers). Under autocast to bfloat16 what comes out is bfloat16,
+    whoever was called; autocast to float16 is torch's.
     """
 
     # Sequences from which on the operator is faster, to predict and to train; it computes 16 at once, and one costs as
@@ -124,9 +137,13 @@ class LSTM(nn.RNNBase):
         if not torch.jit.is_scripting() and _is_packed(input):  # type: ignore[attr-defined]
             return cast("Any", nn.LSTM).forward(self, input, hx)
         _check_codes(input, self.input_size)
-        bfloat16 = self._flat_weights[0].dtype == torch.bfloat16
+        weight = self._flat_weights[0]
+        bfloat16 = weight.dtype == torch.bfloat16
+        lacks = self.proj_size > 0 or self.hidden_size > self.widest
         if not torch.jit.is_scripting():  # type: ignore[attr-defined]
-            bfloat16 = bfloat16 or torch.is_autocast_enabled("cpu")
+            autocast_dtype = _autocast_dtype(weight)
+            bfloat16 = bfloat16 or autocast_dtype == torch.bfloat16
+            lacks = lacks or autocast_dtype == torch.float16
         if self.hidden_size > self.middling:
             fewest = self.fewest_bfloat16 if bfloat16 else self.fewest_wide
         elif self.hidden_size > self.narrow or bfloat16:
@@ -134,8 +151,7 @@ class LSTM(nn.RNNBase):
         else:
             fewest = self.fewest_narrow
         state = None if hx is None else hx[0]
-        lacks = self.proj_size > 0 or self.hidden_size > self.widest
-        if not _is_for_operator(input, state, self._flat_weights[0], self.batch_first, lacks, fewest):
+        if not _is_for_operator(input, state, weight, self.batch_first, lacks, fewest):
             return self._in_torch(input, hx)
         x = input if self.batch_first else input.transpose(0, 1)
         directions = 2 if self.bidirectional else 1
@@ -163,7 +179,9 @@ class LSTM(nn.RNNBase):
         weight = self._flat_weights[0]
         x = _dense(input, weight.dtype)
         if not torch.jit.is_scripting():  # type: ignore[attr-defined]
-            return cast("Any", nn.LSTM).forward(self, x, hx)
+            found, (h_n, c_n) = cast("Any", nn.LSTM).forward(self, x, hx)
+            of_cell = (_typed_as_by_the_operator(h_n, weight), _typed_as_by_the_operator(c_n, weight))
+            return _typed_as_by_the_operator(found, weight), of_cell
         places = self.num_layers * (2 if self.bidirectional else 1)
         n = x.size(0 if self.batch_first else 1)
         out = self.proj_size if self.proj_size > 0 else self.hidden_size
@@ -204,7 +222,10 @@ class _OneState(nn.RNNBase):
             return self._of_torch(input, hx)
         _check_codes(input, self.input_size)
         fewest = 1 if self.hidden_size <= self.narrow else self.fewest_wide
-        if not _is_for_operator(input, hx, self._flat_weights[0], self.batch_first, False, fewest):
+        lacks = False
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            lacks = _autocast_dtype(self._flat_weights[0]) == torch.float16
+        if not _is_for_operator(input, hx, self._flat_weights[0], self.batch_first, lacks, fewest):
             return self._in_torch(input, hx)
         x = input if self.batch_first else input.transpose(0, 1)
         directions = 2 if self.bidirectional else 1
@@ -228,7 +249,8 @@ class _OneState(nn.RNNBase):
         weight = self._flat_weights[0]
         x = _dense(input, weight.dtype)
         if not torch.jit.is_scripting():  # type: ignore[attr-defined]
-            return self._of_torch(x, hx)
+            output, h_n = self._of_torch(x, hx)
+            return _typed_as_by_the_operator(output, weight), _typed_as_by_the_operator(h_n, weight)
         if hx is None:
             places = self.num_layers * (2 if self.bidirectional else 1)
             n = x.size(0 if self.batch_first else 1)

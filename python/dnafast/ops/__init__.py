@@ -9,7 +9,7 @@ from dnafast.ops.gru import gru
 from dnafast.ops.lstm import lstm
 from dnafast.ops.rnn import rnn
 
-__all__ = ["conv1d", "gru", "instruction_set", "library_path", "lstm", "rnn"]
+__all__ = ["conv1d", "gru", "instruction_set", "library_path", "lstm", "multiplies_bfloat16", "rnn"]
 
 
 def instruction_set() -> str:
@@ -27,3 +27,18 @@ def instruction_set() -> str:
     except RuntimeError as error:
         raise told(error) from None
     return name
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether recurrent operators multiply bfloat16 as such: the processor has AVX512_BF16, and nothing forbids it.
+
+    Raises:
+        ValueError: as `instruction_set`.
+    """
+    import torch
+
+    try:
+        does: bool = torch.ops.dnafast.multiplies_bfloat16()
+    except RuntimeError as error:
+        raise told(error) from None
+    return does

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dnafast.ops.recurrent import checked_sizes, differentiable, reference, stacked
+from dnafast.ops.recurrent import checked_sizes, differentiable, reference, register_autocast, stacked
 
 
 def lstm(
@@ -24,9 +24,9 @@ def lstm(
     Gates: i, f, o = sigmoid and g = tanh of W_ih x + b_ih + W_hh h + b_hh; c' = f c + i g; h' = o tanh(c').
 
     Differentiable once in all floating arguments, in reverse mode. From bfloat16 weights the processor, where it can
-    (AVX512_BF16, and an even number of hidden units and of features), multiplies in bfloat16, forward and backward,
-    while sums and c stay in float32; elsewhere all is computed in float32. Autocast makes weights and dense input
-    bfloat16 on the CPU, whatever its own type, and float32 on CUDA.
+    (AVX512_BF16, and an even number of hidden units), multiplies in bfloat16, forward and backward, while sums and c
+    stay in float32; elsewhere all is computed in float32. Autocast to bfloat16 on the CPU makes weights and dense input
+    such; any other computes in float32.
 
     Args:
         input: base codes uint8 (N, L), A C G T = 0 1 2 3, unknown = 4, which adds nothing but the biases (C = 4), or
@@ -100,5 +100,4 @@ def _lstm_autograd(
     return differentiable("lstm", input, weight_ih, weight_hh, bias_ih, bias_hh, h0, c0, "lstm")
 
 
-torch.library.register_autocast("dnafast::lstm", "cpu", torch.bfloat16)
-torch.library.register_autocast("dnafast::lstm", "cuda", torch.float32)
+register_autocast("lstm")

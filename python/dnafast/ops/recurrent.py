@@ -175,7 +175,7 @@ def checked_sizes(
     _check_devices(weight_ih, input=input, weight_hh=weight_hh, bias_ih=bias_ih, bias_hh=bias_hh, h0=h0, c0=c0)
     gates = GATES[cell]
     if weight_ih.dtype not in (torch.float32, torch.float64, torch.bfloat16):
-        raise ValueError(f"weight_ih has dtype {_name(weight_ih.dtype)}: expected float32 or float64")
+        raise ValueError(f"weight_ih has dtype {_name(weight_ih.dtype)}: expected float32, float64 or bfloat16")
     _check_dtype("weight_hh", weight_hh, weight_ih)
     if (
         weight_hh.dim() != 3
@@ -374,3 +374,22 @@ def _backward_of_backward(ctx: Any, *gradients: Tensor) -> None:
 
 torch.library.register_autograd("dnafast::recurrent_forward", _backward, setup_context=_setup_context)
 torch.library.register_autograd("dnafast::recurrent_backward", _backward_of_backward)
+
+
+# ---- autocast ----
+
+
+def register_autocast(name: str) -> None:
+    """Make arguments bfloat16 where autocast on the CPU does, and float32 under any other autocast."""
+
+    def cast(*arguments: Any) -> Any:
+        dtype = torch.bfloat16 if torch.get_autocast_dtype("cpu") == torch.bfloat16 else torch.float32
+        numbers = (torch.float32, torch.bfloat16, torch.float16)
+        with torch.autocast("cpu", enabled=False):
+            return getattr(torch.ops.dnafast, name)(
+                *(value.to(dtype) if isinstance(value, Tensor) and value.dtype in numbers else value
+                  for value in arguments)
+            )  # fmt: skip
+
+    torch.library.impl(f"dnafast::{name}", "AutocastCPU")(cast)
+    torch.library.register_autocast(f"dnafast::{name}", "cuda", torch.float32)

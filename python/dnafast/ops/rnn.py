@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dnafast.ops.recurrent import checked_sizes, differentiable, reference, stacked
+from dnafast.ops.recurrent import checked_sizes, differentiable, reference, register_autocast, stacked
 
 
 def rnn(
@@ -24,9 +24,9 @@ def rnn(
     h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or ReLU of it.
 
     Differentiable once in all floating arguments, in reverse mode. From bfloat16 weights the processor, where it can
-    (AVX512_BF16, and an even number of hidden units and of features), multiplies in bfloat16, forward and backward,
-    while sums stay in float32; elsewhere all is computed in float32. Autocast makes weights and dense input bfloat16
-    on the CPU, whatever its own type, and float32 on CUDA.
+    (AVX512_BF16, and an even number of hidden units), multiplies in bfloat16, forward and backward, while sums
+    stay in float32; elsewhere all is computed in float32. Autocast to bfloat16 on the CPU makes weights and dense input
+    such; any other computes in float32.
 
     Args:
         input: base codes uint8 (N, L), A C G T = 0 1 2 3, unknown = 4, which adds nothing but the biases (C = 4), or
@@ -103,5 +103,4 @@ def _rnn_autograd(
     return differentiable("rnn", input, weight_ih, weight_hh, bias_ih, bias_hh, h0, None, _cell(relu))[:2]
 
 
-torch.library.register_autocast("dnafast::rnn", "cpu", torch.bfloat16)
-torch.library.register_autocast("dnafast::rnn", "cuda", torch.float32)
+register_autocast("rnn")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from dnafast import ops
 from dnafast.train.config import TrainConfig
 
 # Operations of one training step's forward pass above which "auto" takes bfloat16. Measured on one core of an AMD EPYC
@@ -26,7 +27,8 @@ def resolve_precision(
 
     "auto" is bfloat16 where all of this holds, else float32:
 
-    - the processor multiplies bfloat16 by itself (AVX-512 BF16 or AMX; a GPU of compute capability 8 or more);
+    - the processor multiplies bfloat16 by itself (AVX-512 BF16 or AMX, for native layers AVX-512 BF16; a GPU of compute
+      capability 8 or more);
     - on the CPU, the model holds no `torch.nn.RNN` or `torch.nn.GRU` (measured 0.8 to 1.0 of the speed; torch has fast
       kernels for LSTM alone; those of `dnafast.nn` are faster);
     - on a GPU, the model's layers are torch's;
@@ -46,11 +48,13 @@ def resolve_precision(
     flops = getattr(described, "flops", None)
     if not has_bfloat16 or flops is None:
         return "float32"
+    native = getattr(described, "implementation", "torch") != "torch"
     if device.type == "cpu":
         slow = any(isinstance(module, nn.RNN | nn.GRU) for module in model.modules())
+        slow = slow or (native and not ops.multiplies_bfloat16())
         fewest = _FEWEST_OPERATIONS_CPU
     else:
-        slow = getattr(described, "implementation", "torch") != "torch"
+        slow = native
         fewest = _FEWEST_OPERATIONS_CUDA
     return "float32" if slow or config.batch_size * flops() < fewest else "bfloat16"
 
