@@ -42,10 +42,6 @@ Tensor widened(const Tensor& tensor) {
   return tensor.scalar_type() == ScalarType::BFloat16 ? torch::stable::to(tensor, ScalarType::Float) : tensor;
 }
 
-std::optional<Tensor> widened(const std::optional<Tensor>& tensor) {
-  return tensor.has_value() ? std::optional<Tensor>(widened(*tensor)) : tensor;
-}
-
 // Contiguous, and where pairs of bfloat16 are read from it as one, on their boundary.
 Tensor of_pairs(const Tensor& tensor) {
   const Tensor whole = torch::stable::contiguous(tensor);
