@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -381,15 +382,14 @@ torch.library.register_autograd("dnafast::recurrent_backward", _backward_of_back
 
 def register_autocast(name: str) -> None:
     """Make arguments bfloat16 where autocast on the CPU does, and float32 under any other autocast."""
+    for key, device in (("AutocastCPU", "cpu"), ("AutocastCUDA", "cuda")):
+        torch.library.impl(f"dnafast::{name}", key)(partial(_cast, name, device))
 
-    def cast(*arguments: Any) -> Any:
-        dtype = torch.bfloat16 if torch.get_autocast_dtype("cpu") == torch.bfloat16 else torch.float32
-        numbers = (torch.float32, torch.bfloat16, torch.float16)
-        with torch.autocast("cpu", enabled=False):
-            return getattr(torch.ops.dnafast, name)(
-                *(value.to(dtype) if isinstance(value, Tensor) and value.dtype in numbers else value
-                  for value in arguments)
-            )  # fmt: skip
 
-    torch.library.impl(f"dnafast::{name}", "AutocastCPU")(cast)
-    torch.library.register_autocast(f"dnafast::{name}", "cuda", torch.float32)
+def _cast(name: str, device: str, *arguments: Any) -> Any:
+    narrow = device == "cpu" and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    dtype = torch.bfloat16 if narrow else torch.float32
+    numbers = (torch.float32, torch.bfloat16, torch.float16)
+    values = [v.to(dtype) if isinstance(v, Tensor) and v.dtype in numbers else v for v in arguments]
+    with torch.autocast(device, enabled=False):
+        return getattr(torch.ops.dnafast, name)(*values)
