@@ -288,6 +288,19 @@ def test_unusable_input_of_the_command(
     assert not (tmp_path / "model.pt").exists()
 
 
+@pytest.mark.parametrize("name", ["weights.safetensors", "model.json"])
+def test_the_exported_network_is_not_overwritten(
+    name: str, trained: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = trained("deepbind[filters=8]")
+    before = (folder / name).read_bytes()
+    assert cli.main(["export", "--run", str(folder), "--out", str(folder / name)]) == 2
+    assert f"{name} is a file of the run that --run names: choose another" in capsys.readouterr().err
+    assert (folder / name).read_bytes() == before
+    assert cli.main(["export", "--run", str(folder), "--out", str(folder)]) == 2
+    assert "is a folder: name a file" in capsys.readouterr().err
+
+
 def test_nothing_but_the_end_of_torchscript_is_hushed(trained: Callable[..., Path], tmp_path: Path) -> None:
     folder = trained("deepbind[filters=8]")
     with warnings.catch_warnings():

@@ -250,6 +250,13 @@ def test_a_file_of_an_unknown_kind(out, message, tmp_path, genome_file, capsys, 
     assert message in capsys.readouterr().err
 
 
+def test_a_folder_in_place_of_a_file(tmp_path, genome_file, capsys):
+    save(tmp_path / "run")
+    (tmp_path / "dd.tsv").mkdir()
+    assert predict("--run", tmp_path / "run", "--fasta", genome_file, "--out", tmp_path / "dd.tsv") == 2
+    assert "dd.tsv is a folder: name a file" in capsys.readouterr().err
+
+
 def test_a_folder_of_something_else(tmp_path, genome_file, capsys):
     assert predict("--run", tmp_path, "--fasta", genome_file, "--out", tmp_path / "x.tsv") == 2
     assert "holds no model.json" in capsys.readouterr().err

@@ -153,6 +153,14 @@ def test_precision_and_published_recipe_reach_the_training(data, tmp_path):
     assert (how["precision"], how["optimizer"], how["nesterov"], how["batch_size"]) == ("bfloat16", "sgd", True, 64)
 
 
+def test_auto_is_settled_once_for_search_and_training_and_told(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("dnafast.train.resolve_precision", lambda model, config, device: "bfloat16")
+    out = tmp_path / "run"
+    assert train(data, out, "--epochs", 1, "--tune", 2, "--precision", "auto") == 0
+    assert " s in bfloat16" in capsys.readouterr().out
+    assert SavedModel.load(out).train["precision"] == "bfloat16"
+
+
 def test_a_genome_with_peaks(tmp_path, write_fasta):
     random = np.random.default_rng(0)
     contigs = {f"c{number}": "".join(random.choice(list("ACGT"), 6000)) for number in (1, 2, 3)}

@@ -182,6 +182,52 @@ def test_under_autocast_the_type_does_not_depend_on_who_is_called(cell: Any, ope
             assert not operator_calls[-1]
 
 
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell[0].__name__)
+def test_weights_that_are_given_for_a_call(cell: Any, operator_calls: list[bool]) -> None:
+    layer, plain = pair(cell, num_layers=2)
+    codes = random_codes(MANY)
+    weights = {name: torch.rand_like(value, requires_grad=True) - 0.5 for name, value in layer.state_dict().items()}
+    found = torch.func.functional_call(layer, weights, (codes,))
+    expected = torch.func.functional_call(plain, weights, (one_hot(codes),))
+    assert_close(found, expected)
+    for one, other in zip(
+        torch.autograd.grad(found[0].sum(), list(weights.values())),
+        torch.autograd.grad(expected[0].sum(), list(weights.values())),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    assert_close(layer(codes), plain(one_hot(codes)))  # its own again
+    assert operator_calls == [True, True]
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell[0].__name__)
+def test_parametrized_weights(cell: Any, operator_calls: list[bool]) -> None:
+    layer, plain = pair(cell)
+    for one in (layer, plain):
+        nn.utils.parametrizations.weight_norm(one, "weight_hh_l0")
+    codes = random_codes(MANY)
+    assert_close(layer(codes), plain(one_hot(codes)))
+    for network, x in ((layer, codes), (plain, one_hot(codes))):
+        with torch.no_grad():
+            network.parametrizations.weight_hh_l0.original0.mul_(3)
+        network(x)[0].sum().backward()
+    assert_close(layer(codes), plain(one_hot(codes)))
+    for name in ("original0", "original1"):
+        one, other = (getattr(network.parametrizations.weight_hh_l0, name).grad for network in (layer, plain))
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+    assert all(operator_calls)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell[0].__name__)
+def test_states_of_another_number_of_layers(cell: Any) -> None:
+    layer, _ = pair(cell)
+    fits, more = torch.zeros(1, MANY, 7), torch.zeros(2, MANY, 7)
+    codes = random_codes(MANY)
+    for state in ((more, more), (fits, more)) if cell[0] is LSTM else (more,):
+        with pytest.raises(ValueError, match=r"hx has shape .*\b2, 40, 7.*: expected \(1, sequences, 7\), \(layers"):
+            layer(codes, state)
+
+
 def test_projections_in_a_script() -> None:
     layer, plain = pair((LSTM, nn.LSTM), proj_size=3)
     codes = random_codes(MANY)

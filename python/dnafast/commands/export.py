@@ -57,6 +57,10 @@ def export(options: ExportOptions) -> list[str]:
     """
     if options.prior is not None and not 0 < options.prior < 1:
         raise ValueError(f"--prior {options.prior} must lie between 0 and 1: the true share of positives")
+    if options.out.is_dir():
+        raise ValueError(f"--out {options.out} is a folder: name a file")
+    if options.out.exists() and options.out.resolve().parent == options.run.resolve():
+        raise ValueError(f"--out {options.out} is a file of the run that --run names: choose another")
     # After the options have been read, so that --help answers at once.
     from dnafast.export import save
     from dnafast.ops import library_path

@@ -122,6 +122,8 @@ def check(options: PredictOptions) -> None:
         path = getattr(options, name)
         if path is not None and path.resolve() == options.out.resolve():
             raise ValueError(f"--out {options.out} is the file of --{name}: choose another")
+    if options.out.is_dir():
+        raise ValueError(f"--out {options.out} is a folder: name a file")
     if options.strand == "both" and file_format(options.out) != "tsv":
         raise ValueError(f"--strand both gives two values for each place, and {options.out} holds one: write .tsv")
     check_writable_folder(options.out.parent)

@@ -170,7 +170,8 @@ def train(options: TrainOptions) -> list[str]:
     rate = f"learning rate {first['learning_rate']:g}"
     if tuned is not None and not tuned.told_from_chance:
         rate += " (the usual one: no short run of the search was told from chance)"
-    return [f"{folder}: {ended}, {rate}, {first['train_seconds']:.1f} s", *map(_figures, outcome.rows)]
+    took = f"{first['train_seconds']:.1f} s in {run.train.precision}"
+    return [f"{folder}: {ended}, {rate}, {took}", *map(_figures, outcome.rows)]
 
 
 def _differing_options(options: TrainOptions) -> str:
@@ -186,6 +187,7 @@ def _run(options: TrainOptions) -> Run:
     from dnafast.bench.datasets import datasets
     from dnafast.bench.lineup import check_sizes, check_users_networks, recipe_of, resources_of, runs_of
     from dnafast.bench.measure import Meter
+    from dnafast.train import resolve_precision
 
     try:
         who = contestants((options.model,))
@@ -202,7 +204,12 @@ def _run(options: TrainOptions) -> Run:
     check_users_networks(who, dataset)
     # A network in several implementations is trained in the one that comes first.
     run = runs_of(options, recipe, resources, who[:1], [dataset])[0]
-    return replace(run, seed=options.seed)
+    run = replace(run, seed=options.seed)
+    if options.precision != "auto":
+        return run
+    # Once, for the search of the learning rate as well, which may take another implementation of the network.
+    precision = resolve_precision(run.build(), run.train, resources.device)
+    return replace(run, train=replace(run.train, precision=precision))
 
 
 def _remove(folder: Path) -> None:

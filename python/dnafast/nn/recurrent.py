@@ -38,6 +38,14 @@ def _dense(layer_input: Tensor, dtype: torch.dtype) -> Tensor:
     return layer_input
 
 
+def _check_state(name: str, state: Tensor, weight: Tensor, places: int) -> None:
+    if state.dim() == 3 and state.size(0) != places:
+        raise ValueError(
+            f"{name} has shape {state.shape}: expected ({places}, sequences, {weight.size(1)}), (layers * directions, "
+            "sequences, hidden)"
+        )
+
+
 def _is_packed(input: Any) -> bool:
     return isinstance(input, PackedSequence)
 
@@ -137,7 +145,8 @@ class LSTM(nn.RNNBase):
         if not torch.jit.is_scripting() and _is_packed(input):  # type: ignore[attr-defined]
             return cast("Any", nn.LSTM).forward(self, input, hx)
         _check_codes(input, self.input_size)
-        weight = self._flat_weights[0]
+        weights = self._weights()
+        weight = weights[0]
         bfloat16 = weight.dtype == torch.bfloat16
         lacks = self.proj_size > 0 or self.hidden_size > self.widest
         if not torch.jit.is_scripting():  # type: ignore[attr-defined]
@@ -155,10 +164,13 @@ class LSTM(nn.RNNBase):
             return self._in_torch(input, hx)
         x = input if self.batch_first else input.transpose(0, 1)
         directions = 2 if self.bidirectional else 1
+        if hx is not None:
+            for each in hx:
+                _check_state("a state of hx", each, weights[1], self.num_layers * directions)
         h_n: list[Tensor] = []
         c_n: list[Tensor] = []
         for layer in range(self.num_layers):
-            parts = _joined(self._flat_weights, layer, directions, self.bias)
+            parts = _joined(weights, layer, directions, self.bias)
             bias_ih: Tensor | None = None
             bias_hh: Tensor | None = None
             h_0: Tensor | None = None
@@ -174,6 +186,12 @@ class LSTM(nn.RNNBase):
             h_n.append(h)
             c_n.append(c)
         return x if self.batch_first else x.transpose(0, 1), (torch.cat(h_n), torch.cat(c_n))
+
+    def _weights(self) -> list[Tensor]:
+        """As they are now: torch's list of them is older where a parametrization or functional_call gives others."""
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return [getattr(self, name) for name in self._flat_weights_names]
+        return self._flat_weights
 
     def _in_torch(self, input: Tensor, hx: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         weight = self._flat_weights[0]
@@ -222,16 +240,19 @@ class _OneState(nn.RNNBase):
             return self._of_torch(input, hx)
         _check_codes(input, self.input_size)
         fewest = 1 if self.hidden_size <= self.narrow else self.fewest_wide
+        weights = self._weights()
         lacks = False
         if not torch.jit.is_scripting():  # type: ignore[attr-defined]
-            lacks = _autocast_dtype(self._flat_weights[0]) == torch.float16
-        if not _is_for_operator(input, hx, self._flat_weights[0], self.batch_first, lacks, fewest):
+            lacks = _autocast_dtype(weights[0]) == torch.float16
+        if not _is_for_operator(input, hx, weights[0], self.batch_first, lacks, fewest):
             return self._in_torch(input, hx)
         x = input if self.batch_first else input.transpose(0, 1)
         directions = 2 if self.bidirectional else 1
+        if hx is not None:
+            _check_state("hx", hx, weights[1], self.num_layers * directions)
         h_n: list[Tensor] = []
         for layer in range(self.num_layers):
-            parts = _joined(self._flat_weights, layer, directions, self.bias)
+            parts = _joined(weights, layer, directions, self.bias)
             bias_ih: Tensor | None = None
             bias_hh: Tensor | None = None
             h_0: Tensor | None = None
@@ -244,6 +265,12 @@ class _OneState(nn.RNNBase):
             x, h = self._operator(x, parts, bias_ih, bias_hh, h_0)
             h_n.append(h)
         return x if self.batch_first else x.transpose(0, 1), torch.cat(h_n)
+
+    def _weights(self) -> list[Tensor]:
+        """As they are now: torch's list of them is older where a parametrization or functional_call gives others."""
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return [getattr(self, name) for name in self._flat_weights_names]
+        return self._flat_weights
 
     def _in_torch(self, input: Tensor, hx: Tensor | None) -> tuple[Tensor, Tensor]:
         weight = self._flat_weights[0]
