@@ -152,7 +152,7 @@ def test_started_again_it_does_only_what_is_missing(finished, genome_files, caps
     ], "the same seed gives the same scores"
 
 
-def test_other_settings_in_the_same_folder_are_refused(finished, genome_files, capsys):
+def test_other_settings_in_the_same_folder_are_refused(finished, genome_files, capsys, monkeypatch):
     assert main([*genome_arguments(genome_files, finished), "--learning-rate", "0.01"]) == 2
     message = capsys.readouterr().err
     assert "differs in train.learning_rate (0.001 there, 0.01 now), tuning (" in message
@@ -160,6 +160,7 @@ def test_other_settings_in_the_same_folder_are_refused(finished, genome_files, c
     assert "--overwrite" in message
     assert main([*genome_arguments(genome_files, finished), "--ratio", "2"]) == 2
     assert "differs in the data, started with --ratio 1.0 there and --ratio 2.0 now: " in capsys.readouterr().err
+    monkeypatch.setattr("dnafast.threads.limit", lambda threads: None)  # it would outlast this test
     length = genome_arguments(genome_files, finished)
     length[length.index("--length") + 1] = "90"
     assert main([*length, "--threads", "1"]) == 2
