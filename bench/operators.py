@@ -173,13 +173,17 @@ def run(forward: Forward, module: nn.Module, x: Tensor, gradient: Tensor | None,
 
 
 def by_turns(calls: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
-    """Seconds of each call, sorted; all take turns, so that a change of the machine's speed meets them alike."""
+    """Seconds of each call, sorted; all take turns, so that a change of the machine's speed meets them alike.
+
+    The first call of a turn does not count: threads of the one before may still spin, and its memory may be in the way.
+    """
     times: dict[str, list[float]] = {name: [] for name in calls}
     begin = time.perf_counter()
     turns = 0
     while turns < TURNS or time.perf_counter() - begin < SECONDS * len(calls):
         turns += 1
         for name, call in calls.items():
+            call()
             until = time.perf_counter() + SECONDS / TURNS
             start = 0.0
             while start < until:
