@@ -154,6 +154,18 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{value!r} of type {type(value).__name__} has no form in JSON")
 
 
+def check_writable_file(path: Path) -> None:
+    """Check that a file can be written, over one that is there or in a folder that need not exist yet.
+
+    Raises:
+        ValueError: it is a folder.
+        NotADirectoryError, PermissionError: as `check_writable_folder`, of its folder.
+    """
+    if path.is_dir():
+        raise ValueError(f"--out {path} is a folder: name a file")
+    check_writable_folder(path.parent)
+
+
 def check_writable_folder(path: str | Path) -> Path:
     """Check that files can be written into a folder, which need not exist yet; nothing is left behind.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from recurrent_contract import RecurrentContract, RecurrentOperatorContract, two_threads
+from recurrent_contract import RecurrentContract, two_threads
+from recurrent_operator_contract import RecurrentOperatorContract
 
 __all__ = ["two_threads"]
 

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from recurrent_contract import RecurrentContract, RecurrentOperatorContract, random_codes, two_threads
+from recurrent_contract import RecurrentContract, two_threads
+from recurrent_operator_contract import RecurrentOperatorContract, random_codes
 
 __all__ = ["two_threads"]
 

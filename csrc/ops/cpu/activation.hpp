@@ -44,11 +44,9 @@ DNAFAST_INLINE Several<T, count> within(const Several<T, count>& x, T reach) {
 #if defined(__SSE2__)
     // The compiler makes comparisons and selections of the plain form, twice as many instructions.
     if constexpr (sizeof(T) == sizeof(float)) {
-#if DNAFAST_VECTOR_BYTES == 64
-      return _mm512_mask_min_ps(value, 0xffff, high, _mm512_mask_max_ps(value, 0xffff, low, value));
-#elif DNAFAST_VECTOR_BYTES == 32
+#if DNAFAST_VECTOR_BYTES == 32
       return _mm256_min_ps(high, _mm256_max_ps(low, value));
-#else
+#elif DNAFAST_VECTOR_BYTES == 16
       return _mm_min_ps(high, _mm_max_ps(low, value));
 #endif
     }

@@ -10,6 +10,7 @@ import tyro
 
 from dnafast.bench.failure import carry_out
 from dnafast.bench.options import check_arguments
+from dnafast.records import check_writable_file
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,7 @@ def export(options: ExportOptions) -> list[str]:
     """
     if options.prior is not None and not 0 < options.prior < 1:
         raise ValueError(f"--prior {options.prior} must lie between 0 and 1: the true share of positives")
-    if options.out.is_dir():
-        raise ValueError(f"--out {options.out} is a folder: name a file")
+    check_writable_file(options.out)
     if options.out.exists() and options.out.resolve().parent == options.run.resolve():
         raise ValueError(f"--out {options.out} is a file of the run that --run names: choose another")
     # After the options have been read, so that --help answers at once.

@@ -16,7 +16,7 @@ from dnafast.bench.failure import carry_out
 from dnafast.bench.options import check_arguments, unset
 from dnafast.commands.predict_windows import Plan, plan_of
 from dnafast.genome import Genome
-from dnafast.records import check_writable_folder
+from dnafast.records import check_writable_file
 from dnafast.regions.text import counted
 from dnafast.tracks import Writer, file_format, open_writer
 from dnafast.windowing import Windows
@@ -122,11 +122,9 @@ def check(options: PredictOptions) -> None:
         path = getattr(options, name)
         if path is not None and path.resolve() == options.out.resolve():
             raise ValueError(f"--out {options.out} is the file of --{name}: choose another")
-    if options.out.is_dir():
-        raise ValueError(f"--out {options.out} is a folder: name a file")
     if options.strand == "both" and file_format(options.out) != "tsv":
         raise ValueError(f"--strand both gives two values for each place, and {options.out} holds one: write .tsv")
-    check_writable_folder(options.out.parent)
+    check_writable_file(options.out)
 
 
 _MOST = 2**31 - 1

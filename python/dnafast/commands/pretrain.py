@@ -16,7 +16,7 @@ from dnafast.bench.options import check_arguments, unset
 from dnafast.encoding import BaseCodes, encode
 from dnafast.genome import Genome
 from dnafast.pretrain import skip_gram
-from dnafast.records import check_writable_folder
+from dnafast.records import check_writable_file
 from dnafast.regions import Regions, default_contigs, locate, merge, read_bed, whole_contigs
 from dnafast.sequences import read_table
 from dnafast.windowing import chosen_contigs
@@ -93,9 +93,7 @@ def check(options: PretrainOptions) -> None:
         path = getattr(options, field.name)
         if field.name != "out" and isinstance(path, Path) and path.resolve() == options.out.resolve():
             raise ValueError(f"--out {options.out} is the file of --{field.name}: choose another")
-    if options.out.is_dir():
-        raise ValueError(f"--out {options.out} is a folder: name a file")
-    check_writable_folder(options.out.parent)
+    check_writable_file(options.out)
 
 
 def pretrain(options: PretrainOptions) -> str:

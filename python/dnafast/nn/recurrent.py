@@ -89,7 +89,20 @@ def _is_for_operator(
     return input.size(0 if batch_first else 1) >= fewest
 
 
-class LSTM(nn.RNNBase):
+class _Recurrent(nn.RNNBase):
+    """What the three layers share."""
+
+    if TYPE_CHECKING:
+        _flat_weights: list[Any]
+
+    def _weights(self) -> list[Tensor]:
+        """As they are now: torch's list of them is older where a parametrization or functional_call gives others."""
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return [getattr(self, name) for name in self._flat_weights_names]
+        return self._flat_weights
+
+
+class LSTM(_Recurrent):
     """``torch.nn.LSTM`` with the same arguments, outputs and ``state_dict``, which reads base codes too.
 
     Base codes are uint8 (N, L), or (L, N) without ``batch_first``; an unknown base adds nothing but the biases. Torch
@@ -115,8 +128,6 @@ class LSTM(nn.RNNBase):
     check_forward_args = nn.LSTM.check_forward_args  # type: ignore[assignment]
     get_expected_cell_size = nn.LSTM.get_expected_cell_size
     permute_hidden = nn.LSTM.permute_hidden  # type: ignore[assignment]
-    if TYPE_CHECKING:
-        _flat_weights: list[Any]
 
     def __init__(
         self,
@@ -187,12 +198,6 @@ class LSTM(nn.RNNBase):
             c_n.append(c)
         return x if self.batch_first else x.transpose(0, 1), (torch.cat(h_n), torch.cat(c_n))
 
-    def _weights(self) -> list[Tensor]:
-        """As they are now: torch's list of them is older where a parametrization or functional_call gives others."""
-        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
-            return [getattr(self, name) for name in self._flat_weights_names]
-        return self._flat_weights
-
     def _in_torch(self, input: Tensor, hx: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         weight = self._flat_weights[0]
         x = _dense(input, weight.dtype)
@@ -213,14 +218,13 @@ class LSTM(nn.RNNBase):
         return output, (h, c)
 
 
-class _OneState(nn.RNNBase):
+class _OneState(_Recurrent):
     """What GRU and RNN share: the way to the operator and to torch, each of which the cell itself calls."""
 
     narrow = 100  # hidden units up to which one sequence is enough
     fewest_wide = 4
 
     if TYPE_CHECKING:  # of the cell
-        _flat_weights: list[Any]
 
         def _operator(
             self, x: Tensor, parts: list[Tensor], bias_ih: Tensor | None, bias_hh: Tensor | None, h_0: Tensor | None
@@ -265,12 +269,6 @@ class _OneState(nn.RNNBase):
             x, h = self._operator(x, parts, bias_ih, bias_hh, h_0)
             h_n.append(h)
         return x if self.batch_first else x.transpose(0, 1), torch.cat(h_n)
-
-    def _weights(self) -> list[Tensor]:
-        """As they are now: torch's list of them is older where a parametrization or functional_call gives others."""
-        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
-            return [getattr(self, name) for name in self._flat_weights_names]
-        return self._flat_weights
 
     def _in_torch(self, input: Tensor, hx: Tensor | None) -> tuple[Tensor, Tensor]:
         weight = self._flat_weights[0]

@@ -7,7 +7,6 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from dnafast import ops
 from dnafast.train.config import TrainConfig
 
 # Operations of one training step's forward pass above which "auto" takes bfloat16. Measured on one core of an AMD EPYC
@@ -51,7 +50,10 @@ def resolve_precision(
     native = getattr(described, "implementation", "torch") != "torch"
     if device.type == "cpu":
         slow = any(isinstance(module, nn.RNN | nn.GRU) for module in model.modules())
-        slow = slow or (native and not ops.multiplies_bfloat16())
+        if native:
+            from dnafast import ops  # which loads the operator library; here it is loaded
+
+            slow = slow or not ops.multiplies_bfloat16()
         fewest = _FEWEST_OPERATIONS_CPU
     else:
         slow = native
