@@ -1,4 +1,4 @@
-"""What a bench leaves, made up (two data sets, three tasks, every family, a run of each kind that goes wrong); and its page."""
+"""What a bench leaves, made up: two data sets, three tasks, every family, each kind of failure; and its page."""
 
 from __future__ import annotations
 
