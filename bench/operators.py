@@ -112,16 +112,15 @@ def promote(natives: dict[nn.Module, nn.Module], module: PromoterInTorch, codes:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done, by torch and by us, whether ours takes bfloat16 weights, and the only length, if any."""
+    """What is to be done, by torch and by us, and the only length, if any."""
 
     build: Callable[[int], nn.Module]
     native: Callable[[Any, Tensor], Tensor]
-    narrow: bool = True
     length: int | None = None
 
 
 JOBS = {
-    "conv 128 x 24, ReLU, global max": Job(lambda _: ConvolutionInTorch(), convolve, narrow=False),
+    "conv 128 x 24, ReLU, global max": Job(lambda _: ConvolutionInTorch(), convolve),
     "RNN 64": Job(lambda _: RecurrentInTorch(nn.RNN, False), partial(recur, ops.rnn)),
     "GRU 64": Job(lambda _: RecurrentInTorch(nn.GRU, False), partial(recur, ops.gru)),
     "LSTM 64": Job(lambda _: RecurrentInTorch(nn.LSTM, False), partial(recur, ops.lstm)),
@@ -133,11 +132,9 @@ JOBS = {
 def entrants(job: Job, module: nn.Module, codes: Tensor, x: Tensor, mode: str) -> Iterator[tuple[str, nn.Module, Any]]:
     """Name, the module whose gradients count, and a function that makes what is timed and its input."""
     yield "dnafast", module, lambda: (partial(job.native, module), codes)
-    if job.narrow:
-        narrow = copy.deepcopy(module).bfloat16()
-        yield "dnafast, bfloat16", narrow, lambda: (partial(job.native, narrow), codes)
-    yield "torch", module, lambda: (module, x)
     in_bfloat16 = copy.deepcopy(module).bfloat16()
+    yield "dnafast, bfloat16", in_bfloat16, lambda: (partial(job.native, in_bfloat16), codes)
+    yield "torch", module, lambda: (module, x)
     yield "torch, bfloat16", in_bfloat16, lambda: (in_bfloat16, x.bfloat16())
     yield "torch.compile", module, lambda: (torch.compile(module), x)
     yield "TorchScript", module, lambda: (torch.jit.script(module), x)

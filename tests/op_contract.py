@@ -32,9 +32,7 @@ class OperatorContract:
     #: Sets of arguments to go through, each a dict for :meth:`arguments`.
     cases: ClassVar[list[dict[str, Any]]]
     #: Floating arguments of all ways to run but gradcheck.
-    dtypes: ClassVar[tuple[torch.dtype, ...]] = (torch.float32,)
-    #: What autocast to bfloat16 makes of them.
-    autocast_dtype: ClassVar[torch.dtype] = torch.float32
+    dtypes: ClassVar[tuple[torch.dtype, ...]] = (torch.float32, torch.bfloat16)
 
     def arguments(self, dtype: torch.dtype, **case: Any) -> Arguments:
         """Fresh random arguments, floating tensors of ``dtype`` requiring gradients; small enough for gradcheck."""
@@ -164,7 +162,7 @@ class OperatorContract:
 
     @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
     def test_autocast(self, dtype: torch.dtype) -> None:
-        to = self.autocast_dtype if dtype == torch.bfloat16 else torch.float32
+        to = torch.bfloat16 if dtype == torch.bfloat16 else torch.float32
         for arguments in self.each():
             cast, half = (
                 {name: value.detach().to(kind) if is_floating(value) else value for name, value in arguments.items()}

@@ -116,9 +116,6 @@ MODULES: dict[str, type[Layer]] = {"rnn": RNNLayer, "gru": GRULayer, "lstm": LST
 class RecurrentOperatorContract(OperatorContract):
     """The operator of one layer: every way to run."""
 
-    dtypes = (torch.float32, torch.bfloat16)
-    autocast_dtype = torch.bfloat16
-
     cases: ClassVar[list[dict[str, Any]]] = [
         {},
         {"hidden": 6, "bias": False, "state": True},

@@ -81,8 +81,8 @@ inline void check_codes(const Tensor& codes) {
 
 inline void check_floating(const char* name, const Tensor& tensor) {
   const ScalarType type = tensor.scalar_type();
-  if (type != ScalarType::Float && type != ScalarType::Double) {
-    refuse(name, " has dtype ", dtype_text(type), ": expected float32 or float64");
+  if (type != ScalarType::Float && type != ScalarType::Double && type != ScalarType::BFloat16) {
+    refuse(name, " has dtype ", dtype_text(type), ": expected float32, float64 or bfloat16");
   }
 }
 

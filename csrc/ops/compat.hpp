@@ -22,6 +22,15 @@ inline std::int64_t storage_bytes(const Tensor& tensor) {
   return bytes;
 }
 
+// What is computed with in float32.
+inline Tensor widened(const Tensor& tensor) {
+  return tensor.scalar_type() == ScalarType::BFloat16 ? torch::stable::to(tensor, ScalarType::Float) : tensor;
+}
+
+inline Tensor rounded_as(const Tensor& like, const Tensor& tensor) {
+  return tensor.scalar_type() == like.scalar_type() ? tensor : torch::stable::to(tensor, like.scalar_type());
+}
+
 // Cuts [0, count) into as many even slices as torch has threads, at least `grain` long, and calls body(slice, begin,
 // end) for each, in parallel. The cut depends on count, grain and the number of threads alone, so sums per slice repeat
 // bit for bit. Exceptions are carried over by hand: torch's C interface would print them.

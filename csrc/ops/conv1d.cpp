@@ -84,6 +84,19 @@ void check_positions(const std::int32_t* positions, const Conv1dShape& shape) {
   }
 }
 
+// Calls body with values of the types that are computed with and stored for a dtype that was checked.
+template <class Body>
+void run_as(ScalarType type, const Body& body) {
+  switch (type) {
+    case ScalarType::BFloat16:
+      return body(float{}, Bfloat16{});
+    case ScalarType::Float:
+      return body(float{}, float{});
+    default:
+      return body(double{}, double{});
+  }
+}
+
 std::tuple<Tensor, Tensor> forward_cpu(Tensor codes, Tensor weight, std::optional<Tensor> bias, std::int64_t stride,
                                        std::int64_t padding, std::int64_t dilation, bool relu, std::int64_t pool,
                                        bool track) {
@@ -94,10 +107,9 @@ std::tuple<Tensor, Tensor> forward_cpu(Tensor codes, Tensor weight, std::optiona
     if (bias->dim() != 1 || bias->size(0) != shape.channels) {
       refuse("bias has shape ", shape_text(*bias), ": expected (", shape.channels, ",), one value a channel");
     }
-    bias = torch::stable::contiguous(*bias);
+    bias = torch::stable::contiguous(widened(*bias));
   }
   codes = torch::stable::contiguous(codes);
-  weight = torch::stable::contiguous(weight);
   Tensor output = empty_output(shape, pool, weight);
   const bool tracked = track && shape.pooled;
   const std::array<std::int64_t, 1> none{0};
@@ -105,12 +117,13 @@ std::tuple<Tensor, Tensor> forward_cpu(Tensor codes, Tensor weight, std::optiona
                              : torch::stable::new_empty(weight, {none.data(), none.size()}, ScalarType::Int);
   if (shape.sequences == 0) return {output, positions};
 
-  const auto run = [&]<class T>(T) {
-    conv1d_forward<T>(shape, codes.const_data_ptr<std::uint8_t>(), weight.const_data_ptr<T>(),
-                      bias.has_value() ? bias->const_data_ptr<T>() : nullptr, output.mutable_data_ptr<T>(),
-                      tracked ? positions.mutable_data_ptr<std::int32_t>() : nullptr);
-  };
-  weight.scalar_type() == ScalarType::Float ? run(float{}) : run(double{});
+  weight = torch::stable::contiguous(widened(weight));
+  run_as(output.scalar_type(), [&]<class T, class Stored>(T, Stored) {
+    conv1d_forward(shape, codes.const_data_ptr<std::uint8_t>(), weight.const_data_ptr<T>(),
+                   bias.has_value() ? bias->const_data_ptr<T>() : nullptr,
+                   static_cast<Stored*>(output.mutable_data_ptr()),
+                   tracked ? positions.mutable_data_ptr<std::int32_t>() : nullptr);
+  });
   return {output, positions};
 }
 
@@ -138,23 +151,24 @@ std::tuple<Tensor, Tensor> backward_cpu(Tensor gradient, Tensor codes, Tensor we
   output = torch::stable::contiguous(output);
   positions = torch::stable::contiguous(positions);
 
+  const ScalarType type = weight.scalar_type();
+  const ScalarType computed = type == ScalarType::BFloat16 ? ScalarType::Float : type;
   const std::array<std::int64_t, 3> weight_sizes{shape.channels, 4, shape.width};
-  Tensor weight_gradient = torch::stable::new_empty(weight, {weight_sizes.data(), weight_sizes.size()});
-  Tensor bias_gradient = torch::stable::new_empty(weight, {weight_sizes.data(), 1});
+  Tensor weight_gradient = torch::stable::new_empty(weight, {weight_sizes.data(), weight_sizes.size()}, computed);
+  Tensor bias_gradient = torch::stable::new_empty(weight, {weight_sizes.data(), 1}, computed);
   if (shape.sequences == 0) {
     torch::stable::zero_(weight_gradient);
     torch::stable::zero_(bias_gradient);
-    return {weight_gradient, bias_gradient};
+    return {rounded_as(weight, weight_gradient), rounded_as(weight, bias_gradient)};
   }
   const std::int32_t* where = shape.pooled ? positions.const_data_ptr<std::int32_t>() : nullptr;
   if (where != nullptr) check_positions(where, shape);
-  const auto run = [&]<class T>(T) {
-    conv1d_backward<T>(shape, codes.const_data_ptr<std::uint8_t>(), gradient.const_data_ptr<T>(),
-                       relu ? output.const_data_ptr<T>() : nullptr, where, weight_gradient.mutable_data_ptr<T>(),
-                       bias_gradient.mutable_data_ptr<T>());
-  };
-  weight.scalar_type() == ScalarType::Float ? run(float{}) : run(double{});
-  return {weight_gradient, bias_gradient};
+  run_as(type, [&]<class T, class Stored>(T, Stored) {
+    conv1d_backward(shape, codes.const_data_ptr<std::uint8_t>(), static_cast<const Stored*>(gradient.const_data_ptr()),
+                    relu ? static_cast<const Stored*>(output.const_data_ptr()) : nullptr, where,
+                    weight_gradient.mutable_data_ptr<T>(), bias_gradient.mutable_data_ptr<T>());
+  });
+  return {rounded_as(weight, weight_gradient), rounded_as(weight, bias_gradient)};
 }
 
 // The public operator where no gradient is asked for: no positions are kept. (The registration for autograd goes

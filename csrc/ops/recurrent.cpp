@@ -38,10 +38,6 @@ void check_state(const char* name, const std::optional<Tensor>& state, const Rec
   check_sizes(name, *state, {shape.directions, shape.sequences, shape.hidden}, "(directions, sequences, hidden)");
 }
 
-Tensor widened(const Tensor& tensor) {
-  return tensor.scalar_type() == ScalarType::BFloat16 ? torch::stable::to(tensor, ScalarType::Float) : tensor;
-}
-
 // Contiguous, and where pairs of bfloat16 are read from it as one, on their boundary.
 Tensor of_pairs(const Tensor& tensor) {
   const Tensor whole = torch::stable::contiguous(tensor);
@@ -61,10 +57,6 @@ Tensor with_columns(const Tensor& tensor, std::int64_t columns) {
   return torch::stable::contiguous(torch::stable::narrow(whole, 2, 0, columns));
 }
 
-Tensor rounded_as(const Tensor& like, const Tensor& tensor) {
-  return tensor.scalar_type() == like.scalar_type() ? tensor : torch::stable::to(tensor, like.scalar_type());
-}
-
 // Arguments of a layer as the schema has them, from here on contiguous; of bfloat16 the parameters widened, and the
 // dense input too, or filled up with zeros to the pairs that the kernel for it needs.
 struct Arguments {
@@ -77,10 +69,8 @@ struct Arguments {
     check_cpu("input", input);
     check_cpu("weight_ih", weight_ih);
     check_cpu("weight_hh", weight_hh);
+    check_floating("weight_ih", weight_ih);
     const ScalarType type = weight_ih.scalar_type();
-    if (type != ScalarType::Float && type != ScalarType::Double && type != ScalarType::BFloat16) {
-      refuse("weight_ih has dtype ", dtype_text(type), ": expected float32, float64 or bfloat16");
-    }
     check_same_dtype("weight_hh", weight_hh, "weight_ih", weight_ih);
     RecurrentShape shape{};
     shape.cell = cell;

@@ -142,15 +142,23 @@ def test_other_precisions(dtype: torch.dtype) -> None:
         torch.testing.assert_close(layer(x), expected)
 
 
-def test_autocast() -> None:
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("n", [1, 4])
+def test_autocast_gives_the_type_that_torch_gives(dtype: torch.dtype, n: int, operator_calls: list[int]) -> None:
     layer, plain = pair(out_channels=70, kernel_size=8)
-    codes = random_codes(4)
-    expected = plain(one_hot(codes))
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(layer(codes), layer(one_hot(codes)))
-        torch.testing.assert_close(layer(codes), expected, rtol=1e-5, atol=1e-5)
-        single = layer(random_codes(1))
-    torch.testing.assert_close(single.float(), plain(one_hot(random_codes(1))), rtol=2e-2, atol=2e-2)
+    codes = random_codes(n)
+    with torch.autocast("cpu", dtype):
+        expected = plain(one_hot(codes))
+        for x in (codes, one_hot(codes)):
+            output = layer(x)
+            assert output.dtype == expected.dtype == dtype
+            torch.testing.assert_close(output, expected)
+            gradients = torch.autograd.grad(output.float().square().sum(), list(layer.parameters()))
+            others = torch.autograd.grad(expected.float().square().sum(), list(plain.parameters()), retain_graph=True)
+            for one, other in zip(gradients, others, strict=True):
+                assert one.dtype == torch.float32
+                torch.testing.assert_close(one, other, rtol=0, atol=2e-2 * other.abs().max().item())
+    assert operator_calls == ([4, 4] if dtype == torch.bfloat16 and n == 4 else [])
 
 
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)

@@ -168,9 +168,34 @@ def test_called_twice_and_still_a_function() -> None:
     assert torch.equal(dnafast.ops.conv1d(codes, weight), dnafast.ops.conv1d(codes, weight))
 
 
+@pytest.mark.parametrize("unknown", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_bfloat16_is_float32_rounded(shape: tuple[Any, ...], unknown: bool) -> None:
+    sequences, length, channels, width, options = shape
+    torch.manual_seed(7)
+    codes = random_codes(sequences, length, 5 if unknown else 4)
+    weight = torch.randn(channels, 4, width).bfloat16().requires_grad_()
+    bias = torch.randn(channels).bfloat16().requires_grad_()
+    actual, expected = (ops.conv1d(codes, w, b, **options) for w, b in ((weight, bias), (weight.float(), bias.float())))
+    assert actual.dtype == torch.bfloat16
+    assert torch.equal(actual, expected.bfloat16())
+    gradient = torch.randn(actual.shape).bfloat16()
+    for one, other in zip(
+        torch.autograd.grad(actual, (weight, bias), gradient),
+        torch.autograd.grad(expected, (weight, bias), gradient.float()),
+        strict=True,
+    ):
+        assert one.dtype == torch.bfloat16
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("pool", [0, 2, -1])
-def test_empty_batch(pool: int) -> None:
-    weight, bias = torch.randn(3, 4, 5, requires_grad=True), torch.randn(3, requires_grad=True)
+def test_empty_batch(pool: int, dtype: torch.dtype) -> None:
+    weight, bias = (
+        torch.randn(3, 4, 5, dtype=dtype, requires_grad=True),
+        torch.randn(3, dtype=dtype, requires_grad=True),
+    )
     codes = torch.zeros(0, 30, dtype=torch.uint8)
     output = ops.conv1d(codes, weight, bias, pool=pool)
     assert output.shape == {0: (0, 3, 26), 2: (0, 3, 13), -1: (0, 3)}[pool]
@@ -226,6 +251,10 @@ def test_weights_that_are_no_numbers_show(value: float, options: dict[str, Any])
     expected = output[..., 0] if options.get("pool") == -1 else output
     actual = ops.conv1d(codes, weight, bias, **options)
     torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5, equal_nan=True)
+    narrow, wide = (
+        ops.conv1d(codes, weight.bfloat16().to(dtype), None, **options) for dtype in (torch.bfloat16, torch.float32)
+    )
+    torch.testing.assert_close(narrow, wide.bfloat16(), rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("case", [*TestConv1dContract.cases, {"pool": -1, "padding": 7}], ids=str)
@@ -290,7 +319,7 @@ BAD = [
     ((CODES[0], WEIGHT), {}, "codes has shape (30,): expected (sequences, length)"),
     ((CODES[:, :4], WEIGHT), {}, "codes has length 4 with padding 0: expected at least 5 for a weight of width 5"),
     ((CODES, WEIGHT), {"dilation": 9}, "codes has length 30 with padding 0: expected at least 37"),
-    ((CODES, WEIGHT.half()), {}, "weight has dtype float16: expected float32 or float64"),
+    ((CODES, WEIGHT.half()), {}, "weight has dtype float16: expected float32, float64 or bfloat16"),
     ((CODES, WEIGHT[:, :3]), {}, "weight has shape (3, 3, 5): expected (channels, 4, width), none of them 0"),
     ((CODES, WEIGHT[0]), {}, "weight has shape (4, 5): expected (channels, 4, width), none of them 0"),
     ((CODES, WEIGHT[:0]), {}, "weight has shape (0, 4, 5): expected (channels, 4, width), none of them 0"),
@@ -427,14 +456,15 @@ print(ops.instruction_set())
 torch.manual_seed(5)
 codes = torch.randint(0, 5, (30, 190), dtype=torch.uint8)
 codes[:15].clamp_(max=3)
-for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-12)):
+for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-12), (torch.bfloat16, 1e-2)):
     weight = torch.randn(21, 4, 13, dtype=dtype, requires_grad=True)
-    one_hot = torch.nn.functional.one_hot(codes.long(), 5)[..., :4].transpose(1, 2).to(dtype)
+    computed = torch.float64 if dtype == torch.float64 else torch.float32
+    one_hot = torch.nn.functional.one_hot(codes.long(), 5)[..., :4].transpose(1, 2).to(computed)
     for pool in (0, 3, -1):
-        dense = torch.nn.functional.conv1d(one_hot, weight)
+        dense = torch.nn.functional.conv1d(one_hot, weight.to(computed))
         expected = torch.nn.functional.max_pool1d(dense, {0: 1, 3: 3, -1: 178}[pool])
         actual = ops.conv1d(codes, weight, pool=pool)
-        expected = expected.reshape(actual.shape)
+        expected = expected.reshape(actual.shape).to(dtype)
         torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
         gradient = torch.randn_like(actual)
         ours, theirs = (torch.autograd.grad(output, weight, gradient)[0] for output in (actual, expected))

@@ -19,40 +19,42 @@ namespace dnafast {
 #if defined(__x86_64__)
 extern const Conv1dKernels<float> conv1d_avx2_float, conv1d_avx512_float;
 extern const Conv1dKernels<double> conv1d_avx2_double, conv1d_avx512_double;
+extern const Conv1dKernels<float, Bfloat16> conv1d_avx2_bfloat16, conv1d_avx512_bfloat16;
 #endif
 extern const Conv1dKernels<float> conv1d_baseline_float;
 extern const Conv1dKernels<double> conv1d_baseline_double;
+extern const Conv1dKernels<float, Bfloat16> conv1d_baseline_bfloat16;
 
 namespace {
 
-template <class T>
-const Conv1dKernels<T>& kernels_here() {
-  constexpr bool single = std::is_same_v<T, float>;
+// That of the three which fits the types.
+template <class T, class Stored>
+const Conv1dKernels<T, Stored>& one_of(const Conv1dKernels<float>& of_float, const Conv1dKernels<double>& of_double,
+                                       const Conv1dKernels<float, Bfloat16>& of_bfloat16) {
+  if constexpr (std::is_same_v<Stored, Bfloat16>) {
+    return of_bfloat16;
+  } else if constexpr (std::is_same_v<T, float>) {
+    return of_float;
+  } else {
+    return of_double;
+  }
+}
+
+template <class T, class Stored>
+const Conv1dKernels<T, Stored>& kernels_here() {
 #if defined(__x86_64__)
   switch (instruction_set()) {
     case InstructionSet::avx512:
-      if constexpr (single) {
-        return conv1d_avx512_float;
-      } else {
-        return conv1d_avx512_double;
-      }
+      return one_of<T, Stored>(conv1d_avx512_float, conv1d_avx512_double, conv1d_avx512_bfloat16);
     case InstructionSet::avx2:
-      if constexpr (single) {
-        return conv1d_avx2_float;
-      } else {
-        return conv1d_avx2_double;
-      }
+      return one_of<T, Stored>(conv1d_avx2_float, conv1d_avx2_double, conv1d_avx2_bfloat16);
     case InstructionSet::baseline:
       break;
   }
 #else
   instruction_set();  // tells of a DNAFAST_ISA that names what is not here
 #endif
-  if constexpr (single) {
-    return conv1d_baseline_float;
-  } else {
-    return conv1d_baseline_double;
-  }
+  return one_of<T, Stored>(conv1d_baseline_float, conv1d_baseline_double, conv1d_baseline_bfloat16);
 }
 
 std::int64_t power(std::int64_t base, std::int64_t exponent) {
@@ -122,10 +124,10 @@ struct Blocks {
 };
 
 // What one thread needs to take a few sequences at a time through all blocks.
-template <class T>
+template <class T, class Stored>
 class Workspace {
  public:
-  Workspace(const Conv1dShape& shape, const Words& words, const Conv1dKernels<T>& kernels)
+  Workspace(const Conv1dShape& shape, const Words& words, const Conv1dKernels<T, Stored>& kernels)
       : shape_(shape),
         words_(words),
         kernels_(kernels),
@@ -151,7 +153,7 @@ class Workspace {
  private:
   const Conv1dShape& shape_;
   const Words& words_;
-  const Conv1dKernels<T>& kernels_;
+  const Conv1dKernels<T, Stored>& kernels_;
   std::int64_t group_;
   Buffer<std::uint8_t> extended_;
   Buffer<std::uint32_t> known_, unknown_;
@@ -188,8 +190,8 @@ bool all_finite(const T* values, std::int64_t count) {
 
 // A maximum over a wide window leaves few gradients: each is added to the kernel base by base, in scalar code, from the
 // codes alone. Kept per slice as [channel][k][five letters], the bias as the last column of a channel.
-template <class T>
-void backward_sparse(const Conv1dShape& shape, const std::uint8_t* codes, const T* gradient, const T* output,
+template <class T, class Stored>
+void backward_sparse(const Conv1dShape& shape, const std::uint8_t* codes, const Stored* gradient, const Stored* output,
                      const std::int32_t* where, T* weight_gradient, T* bias_gradient) {
   const std::int64_t slices = slice_count(shape.sequences, 1 + 20'000 / (shape.channels * shape.outputs * shape.width));
   const std::int64_t row = shape.width * 5 + 1;
@@ -205,8 +207,8 @@ void backward_sparse(const Conv1dShape& shape, const std::uint8_t* codes, const 
         T* sum = sums.data() + slice * size + channel * row;
         const std::int64_t first = (n * shape.channels + channel) * shape.outputs;
         for (std::int64_t i = first; i < first + shape.outputs; ++i) {
-          if (shape.relu && output[i] <= 0) continue;
-          const T value = gradient[i];
+          if (shape.relu && value_of(output[i]) <= 0) continue;
+          const T value = value_of(gradient[i]);
           const std::uint8_t* code = extended.data() + where[i] * shape.stride;
           for (std::int64_t k = 0; k < shape.width; ++k, code += shape.dilation) sum[k * 5 + *code] += value;
           sum[row - 1] += value;
@@ -229,9 +231,9 @@ void backward_sparse(const Conv1dShape& shape, const std::uint8_t* codes, const 
 }
 
 // Every position has a gradient: the transpose of the forward pass, through the tables.
-template <class T>
-void backward_dense(const Conv1dShape& shape, const Words& words, const Conv1dKernels<T>& kernels,
-                    const std::uint8_t* codes, const T* gradient, const T* output, const std::int32_t* where,
+template <class T, class Stored>
+void backward_dense(const Conv1dShape& shape, const Words& words, const Conv1dKernels<T, Stored>& kernels,
+                    const std::uint8_t* codes, const Stored* gradient, const Stored* output, const std::int32_t* where,
                     T* weight_gradient, T* bias_gradient) {
   const Blocks<T> blocks(shape, words, kernels.lanes);
   const std::int64_t slices = batch_slices(shape, words, blocks.count);
@@ -240,7 +242,7 @@ void backward_dense(const Conv1dShape& shape, const Words& words, const Conv1dKe
   const Buffer<T> tables(slices * blocks.count * tables_size);
   const Buffer<T> sums(slices * sums_size);
   parallel_slices(shape.sequences, slices, [&](std::int64_t slice, std::int64_t begin, std::int64_t end) {
-    const Workspace<T> space(shape, words, kernels);
+    const Workspace<T, Stored> space(shape, words, kernels);
     std::vector<WordSequence> sequences(static_cast<std::size_t>(space.group()));
     T* slice_tables = tables.get() + slice * blocks.count * tables_size;
     T* slice_sums = sums.get() + slice * sums_size;
@@ -284,10 +286,10 @@ void backward_dense(const Conv1dShape& shape, const Words& words, const Conv1dKe
 
 }  // namespace
 
-template <class T>
-void conv1d_forward(const Conv1dShape& shape, const std::uint8_t* codes, const T* weight, const T* bias, T* output,
+template <class T, class Stored>
+void conv1d_forward(const Conv1dShape& shape, const std::uint8_t* codes, const T* weight, const T* bias, Stored* output,
                     std::int32_t* where) {
-  const Conv1dKernels<T>& kernels = kernels_here<T>();
+  const Conv1dKernels<T, Stored>& kernels = kernels_here<T, Stored>();
   const Words words = choose_words(shape, kernels.lanes * static_cast<std::int64_t>(sizeof(T)), 1.5);
   const Blocks<T> blocks(shape, words, kernels.lanes);
   const std::int64_t slices = batch_slices(shape, words, blocks.count);
@@ -316,7 +318,7 @@ void conv1d_forward(const Conv1dShape& shape, const std::uint8_t* codes, const T
   BadCode bad;
   parallel_slices(shape.sequences, slices, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
     if (!bad.none_in(codes, shape.length, begin, end)) return;
-    const Workspace<T> space(shape, words, kernels);
+    const Workspace<T, Stored> space(shape, words, kernels);
     std::vector<WordSequence> sequences(static_cast<std::size_t>(space.group()));
     for (std::int64_t first = begin; first < end; first += space.group()) {
       const std::int64_t count = std::min(space.group(), end - first);
@@ -335,10 +337,10 @@ void conv1d_forward(const Conv1dShape& shape, const std::uint8_t* codes, const T
   bad.tell("codes", codes, shape.length);
 }
 
-template <class T>
-void conv1d_backward(const Conv1dShape& shape, const std::uint8_t* codes, const T* gradient, const T* output,
+template <class T, class Stored>
+void conv1d_backward(const Conv1dShape& shape, const std::uint8_t* codes, const Stored* gradient, const Stored* output,
                      const std::int32_t* where, T* weight_gradient, T* bias_gradient) {
-  const Conv1dKernels<T>& kernels = kernels_here<T>();
+  const Conv1dKernels<T, Stored>& kernels = kernels_here<T, Stored>();
   const Words words = choose_words(shape, kernels.lanes * static_cast<std::int64_t>(sizeof(T)), 3.0);
   // Per output and channel: `width` scalar additions, or a read and a write of every word of its window, `lanes` at
   // once.
@@ -350,13 +352,13 @@ void conv1d_backward(const Conv1dShape& shape, const std::uint8_t* codes, const 
   }
 }
 
-template void conv1d_forward(const Conv1dShape&, const std::uint8_t*, const float*, const float*, float*,
-                             std::int32_t*);
-template void conv1d_forward(const Conv1dShape&, const std::uint8_t*, const double*, const double*, double*,
-                             std::int32_t*);
-template void conv1d_backward(const Conv1dShape&, const std::uint8_t*, const float*, const float*, const std::int32_t*,
-                              float*, float*);
-template void conv1d_backward(const Conv1dShape&, const std::uint8_t*, const double*, const double*,
-                              const std::int32_t*, double*, double*);
+#define DNAFAST_CONV1D(T, Stored)                                                                                    \
+  template void conv1d_forward(const Conv1dShape&, const std::uint8_t*, const T*, const T*, Stored*, std::int32_t*); \
+  template void conv1d_backward(const Conv1dShape&, const std::uint8_t*, const Stored*, const Stored*,               \
+                                const std::int32_t*, T*, T*);
+
+DNAFAST_CONV1D(float, float)
+DNAFAST_CONV1D(double, double)
+DNAFAST_CONV1D(float, Bfloat16)
 
 }  // namespace dnafast

@@ -10,6 +10,8 @@
 
 #include <cstdint>
 
+#include "ops/cpu/bfloat16.hpp"
+
 namespace dnafast {
 
 struct Conv1dShape {
@@ -43,8 +45,9 @@ struct WordSequence {
   const std::uint8_t* touched;  // per position of the convolution: 1 where its window holds an unknown; null: none does
 };
 
-// What is compiled once per instruction set. Tables are [row][word][lane], kernels [width][4][lane].
-template <class T>
+// What is compiled once per instruction set. Tables are [row][word][lane], kernels [width][4][lane]; outputs and their
+// gradients are stored as they are computed, or in bfloat16.
+template <class T, class Stored = T>
 struct Conv1dKernels {
   std::int64_t lanes;
 
@@ -62,12 +65,12 @@ struct Conv1dKernels {
   // One sequence, one block of channels: output and, unless null, where (both [channel][output]).
   void (*forward)(const Conv1dShape& shape, const WordTable& known, const WordTable& unknown, const T* known_table,
                   const T* unknown_table, const WordSequence& sequence, std::int64_t channels, bool careful, T* tile,
-                  T* output, std::int32_t* where);
+                  Stored* output, std::int32_t* where);
 
   // The transpose: adds the gradient of one sequence and block into the tables' rows.
   void (*backward)(const Conv1dShape& shape, const WordTable& known, const WordTable& unknown, T* known_table,
-                   T* unknown_table, const WordSequence& sequence, std::int64_t channels, T* tile, const T* gradient,
-                   const T* output, const std::int32_t* where);
+                   T* unknown_table, const WordSequence& sequence, std::int64_t channels, T* tile,
+                   const Stored* gradient, const Stored* output, const std::int32_t* where);
 };
 
 // The scratch memory of forward and backward: tiles of as many rows, one each for positions, outputs and places.
@@ -76,13 +79,13 @@ inline constexpr std::int64_t conv1d_tiles = 3;
 
 // output (sequences, channels, outputs); where: the position of each maximum, or null.
 // Throws std::invalid_argument where a code is above 4.
-template <class T>
-void conv1d_forward(const Conv1dShape& shape, const std::uint8_t* codes, const T* weight, const T* bias, T* output,
+template <class T, class Stored>
+void conv1d_forward(const Conv1dShape& shape, const std::uint8_t* codes, const T* weight, const T* bias, Stored* output,
                     std::int32_t* where);
 
 // weight_gradient (channels, 4, width) and bias_gradient (channels) are overwritten.
-template <class T>
-void conv1d_backward(const Conv1dShape& shape, const std::uint8_t* codes, const T* gradient, const T* output,
+template <class T, class Stored>
+void conv1d_backward(const Conv1dShape& shape, const std::uint8_t* codes, const Stored* gradient, const Stored* output,
                      const std::int32_t* where, T* weight_gradient, T* bias_gradient);
 
 }  // namespace dnafast

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ops/cpu/bfloat16.hpp"
+#include "ops/cpu/bfloat16_columns.hpp"
 #include "ops/cpu/conv1d.hpp"
 #include "ops/cpu/conv1d_tables.hpp"
 #include "ops/cpu/transpose.hpp"
@@ -193,9 +195,9 @@ void pool_narrow(const Conv1dShape& shape, const WordSequence& sequence, const M
   }
 }
 
-template <class T, bool track, bool careful>
+template <class T, class Stored, bool track, bool careful>
 void forward_block(const Conv1dShape& shape, const WordTable& known, const WordTable& unknown, const T* known_table,
-                   const T* unknown_table, const WordSequence& sequence, std::int64_t channels, T* tile, T* output,
+                   const T* unknown_table, const WordSequence& sequence, std::int64_t channels, T* tile, Stored* output,
                    std::int32_t* where) {
   using Index = decltype(Mask<T>{}[0] + 0);
   auto* rows = reinterpret_cast<Vector<T>*>(tile);
@@ -233,24 +235,24 @@ void forward_block(const Conv1dShape& shape, const WordTable& known, const WordT
   }
 }
 
-template <class T>
+template <class T, class Stored>
 void forward(const Conv1dShape& shape, const WordTable& known, const WordTable& unknown, const T* known_table,
              const T* unknown_table, const WordSequence& sequence, std::int64_t channels, bool careful, T* tile,
-             T* output, std::int32_t* where) {
+             Stored* output, std::int32_t* where) {
   if (where == nullptr) {
     if (careful) {
-      forward_block<T, false, true>(shape, known, unknown, known_table, unknown_table, sequence, channels, tile, output,
-                                    where);
+      forward_block<T, Stored, false, true>(shape, known, unknown, known_table, unknown_table, sequence, channels, tile,
+                                            output, where);
     } else {
-      forward_block<T, false, false>(shape, known, unknown, known_table, unknown_table, sequence, channels, tile,
-                                     output, where);
+      forward_block<T, Stored, false, false>(shape, known, unknown, known_table, unknown_table, sequence, channels,
+                                             tile, output, where);
     }
   } else if (careful) {
-    forward_block<T, true, true>(shape, known, unknown, known_table, unknown_table, sequence, channels, tile, output,
-                                 where);
+    forward_block<T, Stored, true, true>(shape, known, unknown, known_table, unknown_table, sequence, channels, tile,
+                                         output, where);
   } else {
-    forward_block<T, true, false>(shape, known, unknown, known_table, unknown_table, sequence, channels, tile, output,
-                                  where);
+    forward_block<T, Stored, true, false>(shape, known, unknown, known_table, unknown_table, sequence, channels, tile,
+                                          output, where);
   }
 }
 
@@ -269,10 +271,10 @@ void add_run(T* table, const std::uint32_t* offsets, const WordTable& words, con
   }
 }
 
-template <class T>
+template <class T, class Stored>
 void backward(const Conv1dShape& shape, const WordTable& known, const WordTable& unknown, T* known_table,
-              T* unknown_table, const WordSequence& sequence, std::int64_t channels, T* tile, const T* gradient,
-              const T* output, const std::int32_t* where) {
+              T* unknown_table, const WordSequence& sequence, std::int64_t channels, T* tile, const Stored* gradient,
+              const Stored* output, const std::int32_t* where) {
   using Index = decltype(Mask<T>{}[0] + 0);
   const std::int64_t windows = shape.window < conv1d_tile_rows ? conv1d_tile_rows / shape.window : 1;
   auto* rows = reinterpret_cast<Vector<T>*>(tile);
@@ -282,7 +284,7 @@ void backward(const Conv1dShape& shape, const WordTable& known, const WordTable&
     const std::int64_t count = least(windows, shape.outputs - first);
     const std::int64_t begin = first * shape.window;
     const std::int64_t end = begin + count * shape.window;
-    const T* passed = shape.relu ? output + first : nullptr;
+    const Stored* passed = shape.relu ? output + first : nullptr;
     if (!shape.pooled) {
       load_columns<T>(gradient + first, passed, shape.outputs, count, channels, rows);
     } else {
@@ -307,16 +309,18 @@ void backward(const Conv1dShape& shape, const WordTable& known, const WordTable&
   }
 }
 
-template <class T>
-constexpr Conv1dKernels<T> kernels() {
-  return {VectorOf<T>::lanes, &build<T>, &fold<T>, &prepare<T>, &forward<T>, &backward<T>};
+template <class T, class Stored>
+constexpr Conv1dKernels<T, Stored> kernels() {
+  return {VectorOf<T>::lanes, &build<T>, &fold<T>, &prepare<T>, &forward<T, Stored>, &backward<T, Stored>};
 }
 
 }  // namespace
 
 extern const Conv1dKernels<float> DNAFAST_KERNELS(float);
 extern const Conv1dKernels<double> DNAFAST_KERNELS(double);
-const Conv1dKernels<float> DNAFAST_KERNELS(float) = kernels<float>();
-const Conv1dKernels<double> DNAFAST_KERNELS(double) = kernels<double>();
+extern const Conv1dKernels<float, Bfloat16> DNAFAST_KERNELS(bfloat16);
+const Conv1dKernels<float> DNAFAST_KERNELS(float) = kernels<float, float>();
+const Conv1dKernels<double> DNAFAST_KERNELS(double) = kernels<double, double>();
+const Conv1dKernels<float, Bfloat16> DNAFAST_KERNELS(bfloat16) = kernels<float, Bfloat16>();
 
 }  // namespace dnafast

@@ -16,14 +16,21 @@ from dnafast.device import has_triton
 from dnafast.nn.bases import codes_of_one_hot, one_hot
 
 
+def _has_float16_autocast(weight: Tensor) -> bool:
+    """Whether autocast on the CPU wants what the operator does not have."""
+    if weight.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return False
+    return torch.get_autocast_dtype("cpu") == torch.float16
+
+
 class Conv1d(nn.Conv1d):
     """``torch.nn.Conv1d`` with the same arguments, output and ``state_dict``, which reads base codes too.
 
     Codes never become one-hot: the native operator adds rows of tables. One-hot is turned back into codes where it is
     exactly that, on the CPU, and no gradient of it is asked for. Torch is called for what the operator does not have
-    (other input channels than four, groups, padding other than zeros, float16 and bfloat16 weights) or does more slowly
-    (a single short sequence; on CUDA small batches), and on CUDA where it is compiled or under autocast. On the CPU the
-    operator runs in float32 under autocast.
+    (other input channels than four, groups, padding other than zeros, float16) or does more slowly (a single short
+    sequence; on CUDA small batches), and on CUDA where it is compiled, in bfloat16 or under autocast. What comes out
+    under autocast is of its type, whoever was called.
 
     Args:
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype: as
@@ -128,13 +135,16 @@ class Conv1d(nn.Conv1d):
 
     def is_for_operator(self, n: int, length: int) -> bool:
         """Whether the operator has what n sequences of a length ask for, and is faster at it than torch."""
-        single_or_double = self.weight.dtype == torch.float32 or self.weight.dtype == torch.float64
+        dtype = self.weight.dtype
         trains = torch.is_grad_enabled() and self.weight.requires_grad
         if self.weight.device.type == "cuda":
             if torch.jit.is_scripting():  # type: ignore[attr-defined]
                 return False  # the kernel for a GPU is Python's
             return self._is_for_kernel(n, n * self.out_channels * (length // self.stride[0]), trains)
-        if not (self.fits_operator and single_or_double and self.weight.device.type == "cpu"):
+        has_numbers = dtype == torch.float32 or dtype == torch.float64 or dtype == torch.bfloat16
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            has_numbers = has_numbers and not _has_float16_autocast(self.weight)
+        if not (self.fits_operator and has_numbers and self.weight.device.type == "cpu"):
             return False
         if n != 1:
             return True

@@ -13,6 +13,7 @@ from torch.autograd.forward_ad import unpack_dual
 from torch.nn import functional as F
 
 from dnafast.device import has_triton
+from dnafast.ops._autocast import register_autocast
 from dnafast.ops._library import told
 from dnafast.ops._one_hot import one_hot
 
@@ -32,12 +33,13 @@ def conv1d(
 ) -> Tensor:
     """``torch.nn.functional.conv1d`` of one-hot sequences, straight from their base codes.
 
-    Differentiable once in ``weight`` and ``bias``, in reverse mode. Under autocast it runs in float32.
+    Differentiable once in ``weight`` and ``bias``, in reverse mode. With weights in bfloat16, as of autocast on the CPU
+    to it, sums and maxima are those of float32, and what comes out is rounded; any other autocast is float32.
 
     Args:
         codes: uint8 (N, L), A C G T = 0 1 2 3, unknown = 4, which adds nothing. On CUDA, where a look at every value
             would halt the stream, codes above 4 count as unknown instead of being refused.
-        weight: float32 or float64 (C, 4, K).
+        weight: float32, float64 or bfloat16 (C, 4, K).
         bias: (C,), dtype of weight; None for none.
         stride: positions from one window to the next.
         padding: unknown bases put at either end.
@@ -236,8 +238,8 @@ def _output_sizes(
         raise ValueError(f"codes has dtype {_name(codes.dtype)}: expected uint8 base codes")
     if codes.dim() != 2:
         raise ValueError(f"codes has shape {tuple(codes.shape)}: expected (sequences, length)")
-    if weight.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"weight has dtype {_name(weight.dtype)}: expected float32 or float64")
+    if weight.dtype not in (torch.float32, torch.float64, torch.bfloat16):
+        raise ValueError(f"weight has dtype {_name(weight.dtype)}: expected float32, float64 or bfloat16")
     if weight.dim() != 3 or weight.shape[1] != 4 or weight.shape[0] < 1 or weight.shape[2] < 1:
         raise ValueError(f"weight has shape {tuple(weight.shape)}: expected (channels, 4, width), none of them 0")
     if bias is not None and bias.dtype != weight.dtype:
@@ -375,5 +377,4 @@ def _backward_of_backward(ctx: Any, *gradients: Tensor) -> None:
 
 torch.library.register_autograd("dnafast::conv1d_forward", _backward, setup_context=_setup_context)
 torch.library.register_autograd("dnafast::conv1d_backward", _backward_of_backward)
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("dnafast::conv1d", _device, torch.float32)
+register_autocast("conv1d")

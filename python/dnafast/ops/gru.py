@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dnafast.ops.recurrent import checked_sizes, differentiable, reference, register_autocast, stacked
+from dnafast.ops._autocast import register_autocast
+from dnafast.ops.recurrent import checked_sizes, differentiable, reference, stacked
 
 
 def gru(
