@@ -73,6 +73,13 @@ def test_auto_takes_bfloat16_for_native_layers_where_these_multiply_it(name, has
     assert resolve_precision(native, TrainConfig(precision="auto"), "cpu") == "float32"
 
 
+@pytest.mark.parametrize(("name", "expected"), [("deepbind", "float32"), ("basset", "bfloat16"), ("danq", "bfloat16")])
+def test_auto_leaves_a_native_convolution_over_bases_alone_in_float32(name, expected, has_bfloat16, monkeypatch):
+    monkeypatch.setattr(ops, "multiplies_bfloat16", lambda: True)
+    native = models.build(name, length=600, implementation="native")
+    assert resolve_precision(native, TrainConfig(precision="auto"), "cpu") == expected
+
+
 def test_auto_is_float32_for_models_without_configuration(has_bfloat16):
     config = TrainConfig(precision="auto", batch_size=4096)
     assert resolve_precision(net(), config, "cpu") == "float32"

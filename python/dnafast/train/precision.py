@@ -13,7 +13,7 @@ from dnafast.train.config import TrainConfig
 # with AVX-512 BF16, as float32 over bfloat16 time of a whole step: in batches of 64, 1.1 to 2.3 for all 29 networks and
 # lengths (81, 200, 600 bases) above it, such as DeepBind at 600 bases (0.9e9 operations) 2.0, Basset 1.5, DanQ 1.4 and
 # LSTM 1.7; in batches of 16 and 4, 1.0 to 1.35; but DeepBind at 81 bases (0.1e9) 0.75, for weights are cast each step.
-# Of native layers 1.2 to 2.1 in batches of 64 for all 24 above it, in batches of 16 0.9 to 1.5.
+# Of native layers 1.1 to 2.2 in batches of 64 for all 31 above it, in batches of 16 1.06 to 1.5.
 _FEWEST_OPERATIONS_CPU = 3e8
 # Nobody has measured it on a GPU yet: high enough for the products, not the launches, to fill the time.
 _FEWEST_OPERATIONS_CUDA = 2e10
@@ -30,6 +30,8 @@ def resolve_precision(
       capability 8 or more);
     - on the CPU, the model holds no `torch.nn.RNN` or `torch.nn.GRU` (measured 0.8 to 1.0 of the speed; torch has fast
       kernels for LSTM alone; those of `dnafast.nn` are faster);
+    - of native layers on the CPU, one is more than a convolution over bases (measured 0.75 to 0.85 of the speed, for
+      that adds up float32 in any case);
     - on a GPU, the model's layers are torch's;
     - a step is work enough for the casts to pay: batch size times ``model.config.flops()``, for which the model must
       have a configuration.
@@ -53,7 +55,12 @@ def resolve_precision(
         if native:
             from dnafast import ops  # which loads the operator library; here it is loaded
 
-            slow = slow or not ops.multiplies_bfloat16()
+            # A convolution over bases adds up float32 whatever is asked for.
+            multiplies = any(
+                isinstance(module, nn.RNNBase) or (isinstance(module, nn.Conv1d) and module.in_channels != 4)
+                for module in model.modules()
+            )
+            slow = slow or not multiplies or not ops.multiplies_bfloat16()
         fewest = _FEWEST_OPERATIONS_CPU
     else:
         slow = native
