@@ -123,6 +123,23 @@ def test_exported_and_autocast(name: str) -> None:
     torch.testing.assert_close(half(codes), plain.bfloat16()(codes), rtol=1e-1, atol=1e-1)
 
 
+@pytest.mark.parametrize("name", ["basset", "multiscale_cnn"])
+def test_batch_norm_is_not_put_into_weights_that_are_rounded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, native = pair(name, {})
+    native.eval()
+    codes = random_codes(12)
+
+    def refused(*_: Any) -> None:
+        raise AssertionError("folded")
+
+    monkeypatch.setattr(f"dnafast.models.{name}.with_norm", refused)
+    with pytest.raises(AssertionError, match="folded"):
+        native(codes)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert native(codes).dtype == torch.bfloat16
+    assert native.bfloat16()(codes).dtype == torch.bfloat16
+
+
 @pytest.mark.parametrize("name", NATIVE)
 def test_compiled_without_a_break(name: str) -> None:
     _, native = pair(name, {})

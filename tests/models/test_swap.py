@@ -98,6 +98,8 @@ def test_sines_by_hand() -> None:
             angle = position / 10_000 ** (i / 3)
             assert sines[position, i].item() == pytest.approx(math.sin(angle), abs=1e-6)
             assert sines[position, 3 + i].item() == pytest.approx(math.cos(angle), abs=1e-6)
+    long = torch.zeros(1, 600, 6)  # bfloat16 holds no 257
+    assert torch.equal(position_sines(long.bfloat16()), position_sines(long).bfloat16())
 
 
 @pytest.mark.parametrize("core", CORES)

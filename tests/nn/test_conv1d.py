@@ -161,6 +161,33 @@ def test_autocast_gives_the_type_that_torch_gives(dtype: torch.dtype, n: int, op
     assert operator_calls == ([4, 4] if dtype == torch.bfloat16 and n == 4 else [])
 
 
+def test_compiled_and_exported_layers_heed_autocast() -> None:
+    layer, _ = pair(out_channels=70, kernel_size=8)
+    codes = random_codes(4)
+
+    class Cast(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, codes: Tensor) -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16):
+                return self.layer(codes)
+
+    exact = layer(codes)
+    rounded = Cast()(codes)
+    assert rounded.dtype == torch.bfloat16
+    torch.compiler.reset()
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    for _ in range(2):
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(compiled(codes), rounded)
+            with torch.autocast("cpu", enabled=False):
+                assert torch.equal(layer(codes), exact)
+        assert torch.equal(compiled(codes), exact)
+    assert torch.equal(torch.export.export(Cast(), (codes,)).module()(codes), rounded)
+
+
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
 def test_every_way_to_run(arguments: dict[str, Any]) -> None:
     layer, plain = pair(True, 2, **arguments)

@@ -259,9 +259,10 @@ def test_weights_that_are_no_numbers_show(value: float, options: dict[str, Any])
 
 @pytest.mark.parametrize("case", [*TestConv1dContract.cases, {"pool": -1, "padding": 7}], ids=str)
 @pytest.mark.parametrize("sequences", [0, 4])
-def test_composition_for_cuda_equals_the_kernel(case: dict[str, Any], sequences: int) -> None:
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_composition_for_cuda_equals_the_kernel(dtype: torch.dtype, case: dict[str, Any], sequences: int) -> None:
     torch.manual_seed(4)
-    arguments = TestConv1dContract().arguments(torch.float64, **case)
+    arguments = TestConv1dContract().arguments(dtype, **case)
     codes, weight, bias = random_codes(sequences, 23), arguments["weight"].detach(), arguments["bias"]
     options = [arguments[name] for name in ("stride", "padding", "dilation", "relu", "pool")]
     bias = None if bias is None else bias.detach()
@@ -299,9 +300,10 @@ def test_gradients_from_the_places_of_maxima(stride: int, padding: int, dilation
 
 
 @quiet_opcheck
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("case", TestConv1dContract.cases, ids=str)
-def test_opcheck_of_forward_and_backward(case: dict[str, Any]) -> None:
-    arguments = TestConv1dContract().arguments(torch.float32, **case)
+def test_opcheck_of_forward_and_backward(case: dict[str, Any], dtype: torch.dtype) -> None:
+    arguments = TestConv1dContract().arguments(dtype, **case)
     values = [arguments[name] for name in ("codes", "weight", "bias")]
     options = [arguments[name] for name in ("stride", "padding", "dilation", "relu", "pool")]
     torch.library.opcheck(torch.ops.dnafast.conv1d_forward.default, (*values, *options, True))
@@ -324,6 +326,7 @@ BAD = [
     ((CODES, WEIGHT[0]), {}, "weight has shape (4, 5): expected (channels, 4, width), none of them 0"),
     ((CODES, WEIGHT[:0]), {}, "weight has shape (0, 4, 5): expected (channels, 4, width), none of them 0"),
     ((CODES, WEIGHT, BIAS.double()), {}, "bias has dtype float64: expected that of weight, float32"),
+    ((CODES, WEIGHT.bfloat16(), BIAS), {}, "bias has dtype float32: expected that of weight, bfloat16"),
     ((CODES, WEIGHT, BIAS[:2]), {}, "bias has shape (2,): expected (3,), one value a channel"),
     ((CODES, WEIGHT), {"stride": 0}, "stride=0: expected at least 1"),
     ((CODES, WEIGHT), {"padding": -1}, "padding=-1: expected at least 0"),
@@ -382,6 +385,24 @@ def test_a_backward_argument_on_another_device_is_told(argument: str, kernel: st
     with pytest.raises(
         REFUSAL if kernel == "native" else ValueError,
         match=f"^{argument} is on meta: expected the device of weight, cpu",
+    ):
+        function(**arguments, stride=1, padding=0, dilation=1, relu=True, pool=2)
+
+
+@pytest.mark.parametrize("kernel", ["native", "composition"])
+@pytest.mark.parametrize("argument", ["gradient", "output"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_backward_argument_of_another_type_is_told(dtype: torch.dtype, argument: str, kernel: str) -> None:
+    function = torch.ops.dnafast.conv1d_backward if kernel == "native" else reference_backward
+    weight = WEIGHT.to(dtype)
+    output, positions = torch.ops.dnafast.conv1d_forward(CODES, weight, None, 1, 0, 1, True, 2, True)
+    arguments = {"gradient": output, "codes": CODES, "weight": weight, "output": output, "positions": positions}
+    other = torch.bfloat16 if dtype == torch.float32 else torch.float32
+    arguments[argument] = arguments[argument].to(other)
+    names = (str(kind).removeprefix("torch.") for kind in (other, dtype))
+    with pytest.raises(
+        REFUSAL if kernel == "native" else ValueError,
+        match="^{} has dtype {}: expected that of weight, {}".format(argument, *names),
     ):
         function(**arguments, stride=1, padding=0, dilation=1, relu=True, pool=2)
 
@@ -460,15 +481,26 @@ for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-12), (torch.b
     weight = torch.randn(21, 4, 13, dtype=dtype, requires_grad=True)
     computed = torch.float64 if dtype == torch.float64 else torch.float32
     one_hot = torch.nn.functional.one_hot(codes.long(), 5)[..., :4].transpose(1, 2).to(computed)
-    for pool in (0, 3, -1):
+    for pool, relu in ((0, False), (0, True), (3, False), (3, True), (-1, False), (-1, True)):
         dense = torch.nn.functional.conv1d(one_hot, weight.to(computed))
+        dense = dense.relu() if relu else dense
         expected = torch.nn.functional.max_pool1d(dense, {0: 1, 3: 3, -1: 178}[pool])
-        actual = ops.conv1d(codes, weight, pool=pool)
+        actual = ops.conv1d(codes, weight, relu=relu, pool=pool)
         expected = expected.reshape(actual.shape).to(dtype)
         torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
         gradient = torch.randn_like(actual)
         ours, theirs = (torch.autograd.grad(output, weight, gradient)[0] for output in (actual, expected))
         torch.testing.assert_close(ours, theirs, rtol=0, atol=tolerance * theirs.abs().max().item())
+# Every number of outputs, up to more than a tile, and of channels, up to more than a vector.
+for count in range(1, 70):
+    channels = count % 19 + 1
+    codes = torch.randint(0, 4, (2, count + 2), dtype=torch.uint8)
+    narrow = torch.randn(channels, 4, 3).bfloat16().requires_grad_()
+    outputs = [ops.conv1d(codes, weight, relu=True) for weight in (narrow, narrow.float())]
+    assert torch.equal(outputs[0], outputs[1].bfloat16())
+    gradient = torch.randn(outputs[0].shape).bfloat16()
+    ours, theirs = (torch.autograd.grad(output, narrow, gradient.to(output.dtype))[0] for output in outputs)
+    assert torch.equal(ours, theirs)
 """
 
 

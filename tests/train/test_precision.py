@@ -73,10 +73,21 @@ def test_auto_takes_bfloat16_for_native_layers_where_these_multiply_it(name, has
     assert resolve_precision(native, TrainConfig(precision="auto"), "cpu") == "float32"
 
 
-@pytest.mark.parametrize(("name", "expected"), [("deepbind", "float32"), ("basset", "bfloat16"), ("danq", "bfloat16")])
-def test_auto_leaves_a_native_convolution_over_bases_alone_in_float32(name, expected, has_bfloat16, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("deepbind", {}, "float32"),
+        ("basset", {}, "bfloat16"),
+        ("danq", {}, "bfloat16"),
+        ("swap", {"core": "attention"}, "bfloat16"),
+        ("swap", {"core": "dilated"}, "bfloat16"),
+    ],
+)
+def test_auto_leaves_a_native_convolution_over_bases_alone_in_float32(
+    name, options, expected, has_bfloat16, monkeypatch
+):
     monkeypatch.setattr(ops, "multiplies_bfloat16", lambda: True)
-    native = models.build(name, length=600, implementation="native")
+    native = models.build(name, length=600, implementation="native", **options)
     assert resolve_precision(native, TrainConfig(precision="auto"), "cpu") == expected
 
 

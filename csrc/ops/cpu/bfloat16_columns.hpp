@@ -1,7 +1,7 @@
 // Tiles of float in [row][lane], tensors of bfloat16 in [channel][row]; for tensors of the tile's own type see
 // transpose.hpp. Part of conv1d_kernel.hpp, which says how it is compiled.
 //
-// Two neighbouring rows are transposed as one, in pairs: the lower row in the lower half of each lane.
+// Two neighbouring rows are transposed as one, in pairs.
 
 #pragma once
 
@@ -9,39 +9,30 @@
 #include <cstdint>
 
 #include "ops/cpu/bfloat16.hpp"
+#include "ops/cpu/bfloat16_pairs.hpp"
 #include "ops/cpu/transpose.hpp"
 #include "ops/cpu/vector.hpp"
 
 namespace dnafast {
 namespace {
 
-typedef std::uint32_t Bits __attribute__((vector_size(DNAFAST_VECTOR_BYTES)));
-
 constexpr std::int64_t pair_rows = 2 * VectorOf<float>::lanes;
-
-// To the nearest in the upper half of each lane, ties to even; what is no number stays none.
-inline Bits rounded(const Vector<float>& values) {
-  const Bits bits = reinterpret_cast<Bits>(values);
-  return values == values ? bits + 0x7fff + ((bits >> 16) & 1) : bits | 0x400000;
-}
-
-inline Vector<float> pair_of(const Vector<float>& low, const Vector<float>& high) {
-  return reinterpret_cast<Vector<float>>((rounded(low) >> 16) | (rounded(high) & 0xffff0000));
-}
-
-inline Vector<float> low_of(const Vector<float>& pair) {
-  return reinterpret_cast<Vector<float>>(reinterpret_cast<Bits>(pair) << 16);
-}
-
-inline Vector<float> high_of(const Vector<float>& pair) {
-  return reinterpret_cast<Vector<float>>(reinterpret_cast<Bits>(pair) & 0xffff0000);
-}
 
 // rows [count][lane] -> columns[channel * step + row], for the first `channels` lanes.
 template <class T>
 void store_columns(const Vector<T>* rows, std::int64_t count, std::int64_t channels, Bfloat16* columns,
                    std::int64_t step) {
+  static_assert(sizeof(T) == sizeof(float) && sizeof(Bfloat16) == 2);
   constexpr std::int64_t lanes = VectorOf<T>::lanes;
+  if (count < lanes / 2) {  // too few to earn a square
+    for (std::int64_t row = 0; row < count; ++row) {
+      const Bits bits = reinterpret_cast<Bits>(pair_of(rows[row], Vector<T>{}));
+      for (std::int64_t channel = 0; channel < channels; ++channel) {
+        columns[channel * step + row].bits = static_cast<std::uint16_t>(bits[channel]);
+      }
+    }
+    return;
+  }
   Vector<T> square[lanes];
   for (std::int64_t row = 0; row < count; row += pair_rows) {
     if (row + pair_rows > count) {
@@ -65,8 +56,8 @@ void store_columns(const Vector<T>* rows, std::int64_t count, std::int64_t chann
   }
 }
 
-// The other way round, for gradients; zero where ReLU let nothing through. Writes whole pairs of vectors: as many rows
-// as the tile has beyond count. Rows of missing channels hold anything finite or not.
+// The other way round, for gradients; zero where ReLU let nothing through. Needs room for
+// count rounded up to pair_rows. Rows of missing channels hold anything finite or not.
 template <class T>
 void load_columns(const Bfloat16* columns, const Bfloat16* outputs, std::int64_t step, std::int64_t count,
                   std::int64_t channels, Vector<T>* rows) {

@@ -276,6 +276,7 @@ void backward(const Conv1dShape& shape, const WordTable& known, const WordTable&
               T* unknown_table, const WordSequence& sequence, std::int64_t channels, T* tile, const Stored* gradient,
               const Stored* output, const std::int32_t* where) {
   using Index = decltype(Mask<T>{}[0] + 0);
+  static_assert(conv1d_tile_rows % pair_rows == 0, "a tile has room for what load_columns writes");
   const std::int64_t windows = shape.window < conv1d_tile_rows ? conv1d_tile_rows / shape.window : 1;
   auto* rows = reinterpret_cast<Vector<T>*>(tile);
   auto* gradients = rows + conv1d_tile_rows;

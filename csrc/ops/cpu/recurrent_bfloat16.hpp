@@ -1,12 +1,11 @@
 // Products in bfloat16, two at once, where the kernel is compiled for it; sums, and all that becomes of them, stay in
 // float32. Part of recurrent_kernel.hpp, which says how it is compiled.
-//
-// A pair is two neighbouring values, rounded, in the bits of one: that of the lower index in the lower half.
 
 #pragma once
 
 #include <cstdint>
 
+#include "ops/cpu/bfloat16_pairs.hpp"
 #include "ops/cpu/several.hpp"
 #include "ops/cpu/vector.hpp"
 
@@ -21,21 +20,6 @@ namespace {
 
 constexpr bool narrow = true;
 constexpr std::int64_t terms_together = 2;
-
-DNAFAST_INLINE Vector<float> pair_of(const Vector<float>& low, const Vector<float>& high) {
-  const auto apart = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));  // all low ones, then all high ones
-  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21,
-                                         5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  return reinterpret_cast<Vector<float>>(_mm512_mask_permutexvar_epi16(apart, ~__mmask32{0}, order, apart));
-}
-
-DNAFAST_INLINE Vector<float> low_of(const Vector<float>& pair) {
-  return reinterpret_cast<Vector<float>>(reinterpret_cast<Mask<float>>(pair) << 16);
-}
-
-DNAFAST_INLINE Vector<float> high_of(const Vector<float>& pair) {
-  return reinterpret_cast<Vector<float>>(reinterpret_cast<Mask<float>>(pair) & ~0xffff);
-}
 
 // [row][vector] -> [pair of rows][vector]
 template <int vectors>

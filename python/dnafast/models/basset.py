@@ -17,6 +17,7 @@ from dnafast.models.layers import (
     linear_flops,
     stage_minimum,
     stage_positions,
+    takes_norm,
     with_norm,
 )
 from dnafast.nn import Conv1d
@@ -114,7 +115,8 @@ class Basset(Network):
     def _native_features(self, codes_NL: Tensor) -> Tensor:
         """(N, L) -> (N, C, L'); in evaluation mode convolution, batch norm, ReLU and pooling are one native call."""
         convolution, norm = self.features[0], self.features[1]
-        if self.training or not convolution.is_for_operator(codes_NL.size(0), codes_NL.size(1)):
+        native = convolution.is_for_operator(codes_NL.size(0), codes_NL.size(1))
+        if self.training or not native or not takes_norm(convolution.weight):
             return self.features(codes_NL)
         weight, bias = with_norm(
             convolution.weight,

@@ -159,6 +159,14 @@ def first_convolution(
     return [plain, nn.ReLU(), *([nn.MaxPool1d(pool)] if pool > 1 else [])]
 
 
+def takes_norm(weight: Tensor) -> bool:
+    """Whether a convolution's weights can take in a batch norm: not where what comes of it is rounded to bfloat16."""
+    rounded = weight.dtype == torch.bfloat16
+    if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+        rounded = rounded or torch.is_autocast_enabled(weight.device.type)
+    return not rounded
+
+
 def with_norm(
     weight: Tensor,
     bias: Tensor | None,

@@ -18,6 +18,7 @@ from dnafast.models.layers import (
     first_input,
     linear_flops,
     one_hot_input,
+    takes_norm,
     with_norm,
 )
 from dnafast.nn import Conv1d
@@ -104,7 +105,7 @@ class NativeMultiscaleBlock(nn.Module):
     def forward(self, codes_NL: Tensor) -> Tensor:
         """(N, L) -> (N, C, L // pool)."""
         native = self.convolutions[0].is_for_operator(codes_NL.size(0), codes_NL.size(1))
-        if self.training or not native:
+        if self.training or not native or not takes_norm(self.convolutions[0].weight):
             # What torch reads is made once for all widths.
             x = codes_NL if native else one_hot_input(codes_NL, 1, self.norm.weight.dtype)
             scales = [convolution(x) for convolution in self.convolutions]

@@ -205,10 +205,11 @@ class AttentionCore(nn.Module):
 def position_sines(x_NLC: Tensor) -> Tensor:
     """Sines, then cosines of the position at wavelengths from 2 π to 20,000 π positions: (L, C) for (N, L, C)."""
     half = x_NLC.size(2) // 2
-    step = torch.arange(half, device=x_NLC.device, dtype=x_NLC.dtype) / half
-    position = torch.arange(x_NLC.size(1), device=x_NLC.device, dtype=x_NLC.dtype)
+    exact = torch.float64 if x_NLC.dtype == torch.float64 else torch.float32  # bfloat16 has no 257
+    step = torch.arange(half, device=x_NLC.device, dtype=exact) / half
+    position = torch.arange(x_NLC.size(1), device=x_NLC.device, dtype=exact)
     angle = position.unsqueeze(1) * torch.exp(-math.log(10_000.0) * step)
-    return torch.cat([torch.sin(angle), torch.cos(angle)], dim=1)
+    return torch.cat([torch.sin(angle), torch.cos(angle)], dim=1).to(x_NLC.dtype)
 
 
 class Swap(Network):

@@ -29,8 +29,8 @@ class Conv1d(nn.Conv1d):
     Codes never become one-hot: the native operator adds rows of tables. One-hot is turned back into codes where it is
     exactly that, on the CPU, and no gradient of it is asked for. Torch is called for what the operator does not have
     (other input channels than four, groups, padding other than zeros, float16) or does more slowly (a single short
-    sequence; on CUDA small batches), and on CUDA where it is compiled, in bfloat16 or under autocast. What comes out
-    under autocast is of its type, whoever was called.
+    sequence; on CUDA small batches), and on CUDA where it is compiled, under autocast or in anything but float32. What
+    comes out under autocast to bfloat16 is bfloat16, whoever was called; autocast to float16 is torch's.
 
     Args:
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype: as

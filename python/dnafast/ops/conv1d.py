@@ -94,14 +94,17 @@ def reference_forward(
     none = weight.new_empty(0, dtype=torch.int32)
     if codes.shape[0] == 0:
         return weight.new_empty(sizes), weight.new_empty(sizes, dtype=torch.int32) if track and pool else none
-    output = F.conv1d(one_hot(codes, weight.dtype), weight, bias, stride, padding, dilation)
+    dtype, wide = weight.dtype, _wide(weight)
+    output = F.conv1d(
+        one_hot(codes, wide.dtype), wide, None if bias is None else _wide(bias), stride, padding, dilation
+    )
     if relu:
         output = output.relu()
     if pool == 0:
-        return output, none
+        return output.to(dtype), none
     window = output.shape[2] if pool == -1 else pool
     output, positions = F.max_pool1d(output, window, return_indices=True)
-    return output.reshape(sizes), positions.to(torch.int32).reshape(sizes) if track else none
+    return output.reshape(sizes).to(dtype), positions.to(torch.int32).reshape(sizes) if track else none
 
 
 def reference_backward(
@@ -121,9 +124,10 @@ def reference_backward(
     Raises:
         ValueError: arguments on different devices.
     """
-    _check_devices(weight, gradient=gradient, codes=codes, output=output, positions=positions)
+    _check_gradient(gradient, codes, weight, output, positions)
     if codes.shape[0] == 0:
         return torch.zeros_like(weight), weight.new_zeros(weight.shape[0])
+    dtype, weight, gradient = weight.dtype, _wide(weight), _wide(gradient)
     if relu:
         gradient = gradient.masked_fill(output <= 0, 0)
     if pool:
@@ -143,7 +147,7 @@ def reference_backward(
         1,
         [False, True, True],
     )
-    return weight_gradient, bias_gradient
+    return weight_gradient.to(dtype), bias_gradient.to(dtype)
 
 
 def backward_of_maxima(
@@ -198,7 +202,7 @@ def _backward_cuda(
     pool: int,
 ) -> tuple[Tensor, Tensor]:
     if pool == -1 and codes.shape[0]:
-        _check_devices(weight, gradient=gradient, codes=codes, output=output, positions=positions)
+        _check_gradient(gradient, codes, weight, output, positions)
         masked = gradient.masked_fill(output <= 0, 0) if relu else gradient
         return backward_of_maxima(masked, codes, weight, positions, stride, padding, dilation)
     return reference_backward(gradient, codes, weight, output, positions, stride, padding, dilation, relu, pool)
@@ -274,6 +278,18 @@ def _check_devices(weight: Tensor, **others: Tensor | None) -> None:
             raise ValueError(f"{name} is on {tensor.device}: expected the device of weight, {weight.device}")
 
 
+def _check_gradient(gradient: Tensor, codes: Tensor, weight: Tensor, output: Tensor, positions: Tensor) -> None:
+    _check_devices(weight, gradient=gradient, codes=codes, output=output, positions=positions)
+    for name, tensor in (("gradient", gradient), ("output", output)):
+        if tensor.dtype != weight.dtype:
+            raise ValueError(f"{name} has dtype {_name(tensor.dtype)}: expected that of weight, {_name(weight.dtype)}")
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """What is computed with: sums and maxima of bfloat16 are those of float32, as on the CPU."""
+    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+
+
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
@@ -321,7 +337,7 @@ def _backward_fake(
     relu: bool,
     pool: int,
 ) -> tuple[Tensor, Tensor]:
-    _check_devices(weight, gradient=gradient, codes=codes, output=output, positions=positions)
+    _check_gradient(gradient, codes, weight, output, positions)
     return weight.new_empty(weight.shape), weight.new_empty(weight.shape[0])
 
 

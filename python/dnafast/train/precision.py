@@ -55,17 +55,20 @@ def resolve_precision(
         if native:
             from dnafast import ops  # which loads the operator library; here it is loaded
 
-            # A convolution over bases adds up float32 whatever is asked for.
-            multiplies = any(
-                isinstance(module, nn.RNNBase) or (isinstance(module, nn.Conv1d) and module.in_channels != 4)
-                for module in model.modules()
-            )
-            slow = slow or not multiplies or not ops.multiplies_bfloat16()
+            slow = slow or not any(map(_multiplies, model.modules())) or not ops.multiplies_bfloat16()
         fewest = _FEWEST_OPERATIONS_CPU
     else:
         slow = native
         fewest = _FEWEST_OPERATIONS_CUDA
     return "float32" if slow or config.batch_size * flops() < fewest else "bfloat16"
+
+
+def _multiplies(module: nn.Module) -> bool:
+    """Whether a layer of a native model gains by bfloat16: a convolution over bases adds up float32 in any case."""
+    from dnafast.nn import Conv1d
+
+    over_bases = isinstance(module, Conv1d) and module.fits_operator
+    return isinstance(module, nn.RNNBase | nn.Conv1d | nn.MultiheadAttention) and not over_bases
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
