@@ -30,7 +30,7 @@ def resolve_precision(
       capability 8 or more);
     - on the CPU, the model holds no `torch.nn.RNN` or `torch.nn.GRU` (measured 0.8 to 1.0 of the speed; torch has fast
       kernels for LSTM alone; those of `dnafast.nn` are faster);
-    - of native layers on the CPU, one is more than a convolution over bases (measured 0.75 to 0.85 of the speed, for
+    - of native layers on the CPU, one is more than a convolution over bases (measured 0.7 to 1.0 of the speed, for
       that adds up float32 in any case);
     - on a GPU, the model's layers are torch's;
     - a step is work enough for the casts to pay: batch size times ``model.config.flops()``, for which the model must
