@@ -24,6 +24,10 @@ REFUSAL = (ValueError, RuntimeError)
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 
 
+def random_codes(sequences: int, length: int, letters: int = 5) -> Tensor:
+    return torch.randint(0, letters, (sequences, length), dtype=torch.uint8)
+
+
 class OperatorContract:
     """Tests shared by all operators."""
 

@@ -18,8 +18,8 @@ from torch.autograd import forward_ad
 
 from dnafast import ops
 from dnafast.ops.recurrent import reference
-from op_contract import REFUSAL, TOLERANCE, strided
-from recurrent_operator_contract import PARTS, one_hot, random_codes
+from op_contract import REFUSAL, TOLERANCE, random_codes, strided
+from recurrent_operator_contract import PARTS, one_hot
 
 LAYERS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 

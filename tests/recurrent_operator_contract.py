@@ -12,13 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dnafast.ops.recurrent import GATES, reference
-from op_contract import Arguments, OperatorContract, quiet_opcheck
+from op_contract import Arguments, OperatorContract, quiet_opcheck, random_codes
 
 PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-
-
-def random_codes(sequences: int, length: int) -> Tensor:
-    return torch.randint(0, 5, (sequences, length), dtype=torch.uint8)
 
 
 def one_hot(codes: Tensor, dtype: torch.dtype) -> Tensor:

@@ -22,7 +22,7 @@ inline std::int64_t storage_bytes(const Tensor& tensor) {
   return bytes;
 }
 
-// What is computed with in float32.
+// bfloat16 in float32, as it is computed with; other types as they are.
 inline Tensor widened(const Tensor& tensor) {
   return tensor.scalar_type() == ScalarType::BFloat16 ? torch::stable::to(tensor, ScalarType::Float) : tensor;
 }

@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 import torch
 
+from op_contract import random_codes
 from recurrent_contract import RecurrentContract, two_threads
-from recurrent_operator_contract import RecurrentOperatorContract, random_codes
+from recurrent_operator_contract import RecurrentOperatorContract
 
 __all__ = ["two_threads"]
 

@@ -56,8 +56,8 @@ void store_columns(const Vector<T>* rows, std::int64_t count, std::int64_t chann
   }
 }
 
-// The other way round, for gradients; zero where ReLU let nothing through. Needs room for
-// count rounded up to pair_rows. Rows of missing channels hold anything finite or not.
+// The other way round, for gradients; zero where ReLU let nothing through. Needs room for count rounded up to
+// pair_rows. Rows of missing channels hold anything finite or not.
 template <class T>
 void load_columns(const Bfloat16* columns, const Bfloat16* outputs, std::int64_t step, std::int64_t count,
                   std::int64_t channels, Vector<T>* rows) {

@@ -122,7 +122,7 @@ def reference_backward(
     """What ``torch.ops.dnafast.conv1d_backward`` computes: the gradients of weight (C, 4, K) and bias (C,).
 
     Raises:
-        ValueError: arguments on different devices.
+        ValueError: arguments on different devices or of different types.
     """
     _check_gradient(gradient, codes, weight, output, positions)
     if codes.shape[0] == 0:
